@@ -24,7 +24,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 HexColor = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 """sRGB colour, `#rrggbb` in lower case."""
 
-RelativePath = Annotated[str, StringConstraints(pattern=r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}$")]
+_SEGMENT = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+RelativePath = Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMENT})*$", max_length=200)]
 """Path inside the model's folder, with forward slashes and no `..`."""
 
 Translated = Annotated[dict[str, str], Field(min_length=1)]
