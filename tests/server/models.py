@@ -1,0 +1,426 @@
+"""Makes small, real model folders for tests and for trying the page: graphs without training, but with the whole contract.
+
+`python -m tests.server.models DIR` writes two of them: `demo-lines` (line art and colour hints) and `demo-labels` (a palette of
+twelve classes). Their pictures follow what is drawn; nothing in them was learned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from PIL import Image, ImageDraw
+
+Array = npt.NDArray[Any]
+Json = dict[str, Any]
+
+FACADE_CLASSES = (
+    ("Background", "背景", "#0000aa"),
+    ("Wall", "壁", "#0000ff"),
+    ("Window", "窓", "#0055ff"),
+    ("Door", "ドア", "#00aaff"),
+    ("Cornice", "軒", "#00ffff"),
+    ("Sill", "窓台", "#55ffaa"),
+    ("Balcony", "バルコニー", "#aaff55"),
+    ("Blind", "ブラインド", "#ffff00"),
+    ("Molding", "装飾", "#ffaa00"),
+    ("Deco", "飾り", "#ff5500"),
+    ("Pillar", "柱", "#ff0000"),
+    ("Shop", "店", "#aa0000"),
+)
+"""English name, Japanese name and colour, in the order of their indices."""
+
+_FACADE_MATERIALS = (
+    (150, 190, 225), (196, 164, 132), (70, 90, 110), (110, 70, 45), (225, 215, 195), (205, 195, 180),
+    (95, 95, 100), (235, 230, 215), (215, 200, 175), (185, 150, 115), (205, 195, 170), (60, 55, 65),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX model in its text form and the part of the manifest that describes it."""
+
+    text: str
+    inputs: tuple[Json, ...]
+    output: Json
+    latent: Json | None = None
+    parameters: tuple[Json, ...] = ()
+    constants: Mapping[str, Array] = field(default_factory=dict)
+
+
+def write_model(
+    folder: Path,
+    graph: Graph,
+    *,
+    pictures: Sequence[Mapping[str, Image.Image]] = (),
+    title: Mapping[str, str] | None = None,
+    change: Callable[[Json], None] | None = None,
+) -> Path:
+    """Writes a complete model folder whose samples and golden pair come from running the graph.
+
+    Args:
+        folder: Where to write; its name becomes the model's id.
+        graph: What to serve.
+        pictures: One set of drawings a sample; the first is the golden one as well.
+        title: Titles by language; the id when absent.
+        change: Spoils or adapts the manifest just before it is written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = onnx.parser.parse_model(graph.text)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in graph.constants.items())
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    (folder / "model.onnx").write_bytes(content)
+    manifest = _manifest(folder.name, graph, title or {"en": folder.name}, hashlib.sha256(content).hexdigest())
+    if pictures:
+        manifest["samples"] = _write_samples(folder, graph, content, pictures)
+        first = manifest["samples"][0]
+        manifest["golden"] = {"inputs": first["inputs"], "seed": first["seed"], "output": first["output"], "tolerance": 2.0}
+        (folder / "preview.png").write_bytes((folder / first["output"]).read_bytes())
+    if change:
+        change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+    (folder / "README.md").write_text(f"# {folder.name}\n\nA graph made for tests; it has learned nothing.\n", encoding="utf-8")
+    return folder
+
+
+def _manifest(model_id: str, graph: Graph, title: Mapping[str, str], sha256: str) -> Json:
+    return {
+        "format_version": 1,
+        "id": model_id,
+        "title": dict(title),
+        "description": {"en": "A graph made for tests; it has learned nothing.", "ja": "試験用のモデルです。学習はしていません。"},
+        "family": "none",
+        "inputs": list(graph.inputs),
+        "output": graph.output,
+        "latent": graph.latent,
+        "parameters": list(graph.parameters),
+        "training": {
+            "recipe": "none", "source": "none", "source_license": "none", "images": 0, "seen_images": 0,
+            "config": {}, "code_version": "0",
+        },
+        "license": "Apache-2.0",
+        "sha256": sha256,
+    }  # fmt: skip
+
+
+def _write_samples(folder: Path, graph: Graph, content: bytes, pictures: Sequence[Mapping[str, Image.Image]]) -> list[Json]:
+    (folder / "samples").mkdir(exist_ok=True)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    samples = []
+    for number, drawing in enumerate(pictures):
+        feeds = _feeds(graph, drawing, seed=number)
+        output = session.run(None, feeds)[0][0]
+        paths = {}
+        for name, picture in drawing.items():
+            paths[name] = f"samples/{number}-{name}.png"
+            picture.save(folder / paths[name])
+        Image.fromarray(output.squeeze()).save(folder / f"samples/{number}.png")
+        title = {"en": f"Sample {number + 1}", "ja": f"見本 {number + 1}"}
+        samples.append({"title": title, "inputs": paths, "output": f"samples/{number}.png", "seed": number})
+    return samples
+
+
+def _feeds(graph: Graph, drawing: Mapping[str, Image.Image], seed: int) -> dict[str, Array]:
+    feeds: dict[str, Array] = {}
+    for spec in graph.inputs:
+        picture = drawing.get(spec["name"])
+        feeds[spec["name"]] = _blank(spec) if picture is None else _array(spec, picture)
+    if graph.latent:
+        shape = (1, *graph.latent["shape"])
+        generator = np.random.default_rng(seed)
+        normal = graph.latent["distribution"] == "normal"
+        drawn = generator.standard_normal(shape, np.float32) if normal else generator.integers(0, 2, shape)
+        feeds[graph.latent["name"]] = drawn.astype(np.float32)
+    for parameter in graph.parameters:
+        feeds[parameter["name"]] = np.full((1, 1), parameter["default"], np.float32)
+    return feeds
+
+
+def _blank(spec: Json) -> Array:
+    height, width = (spec["size"].get(side, spec["size"].get("min")) for side in ("height", "width"))
+    return np.broadcast_to(np.array(spec["background"], np.uint8), (1, height, width, spec["channels"])).copy()
+
+
+def _array(spec: Json, picture: Image.Image) -> Array:
+    if spec["kind"] != "labels":
+        return np.asarray(picture).reshape(1, picture.height, picture.width, spec["channels"])
+    colors = np.array([hex_rgb(entry["color"]) for entry in spec["palette"]])
+    distances = np.abs(np.asarray(picture.convert("RGB"))[:, :, None, :].astype(int) - colors).sum(-1)
+    return distances.argmin(-1).astype(np.uint8)[None, :, :, None]
+
+
+def hex_rgb(color: str) -> tuple[int, int, int]:
+    """`#rrggbb` as three numbers."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def line_input(name: str = "lines", size: int = 256, ink: str = "dark", width: float = 2.0) -> Json:
+    """Manifest entry of a line drawing."""
+    paper = 255 if ink == "dark" else 0
+    return {
+        "name": name, "kind": "line", "channels": 1, "size": {"height": size, "width": size},
+        "background": [paper], "ink": ink, "line_width_px": width,
+    }  # fmt: skip
+
+
+def photo_input(name: str = "photo", size: int | Json = 256, kind: str = "photo") -> Json:
+    """Manifest entry of a photo (RGB) or, with `kind="gray"`, of a gray one; `size` may be a flexible size."""
+    channels = 3 if kind == "photo" else 1
+    extent = {"height": size, "width": size} if isinstance(size, int) else size
+    return {"name": name, "kind": kind, "channels": channels, "size": extent, "background": [255] * channels}
+
+
+def identity_graph(size: int = 16, ink: str = "dark") -> Graph:
+    """Gives the lines back as they came."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    identity (uint8[N,{size},{size},1] lines) => (uint8[N,{size},{size},1] image) {{ image = Identity (lines) }}"""
+    return Graph(text, (line_input(size=size, ink=ink),), {"size": {"height": size, "width": size}, "channels": 1})
+
+
+def photo_graph(size: int = 16) -> Graph:
+    """Gives a photo back as it came."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    identity (uint8[N,{size},{size},3] photo) => (uint8[N,{size},{size},3] image) {{ image = Identity (photo) }}"""
+    return Graph(text, (photo_input(size=size),), {"size": {"height": size, "width": size}})
+
+
+def flexible_graph(multiple_of: int = 8, smallest: int = 16, largest: int = 64) -> Graph:
+    """Gives a photo of any allowed size back as it came."""
+    text = """<ir_version: 9, opset_import: ["": 17]>
+    identity (uint8[N,H,W,3] photo) => (uint8[N,H,W,3] image) { image = Identity (photo) }"""
+    size = {"multiple_of": multiple_of, "min": smallest, "max": largest}
+    return Graph(text, (photo_input(size=size),), {"size": size})
+
+
+def chroma_graph(size: int = 16) -> Graph:
+    """Paints a gray photo: red on the left half and blue on the right, at half its lightness; only the colour is meant."""
+    tint = np.zeros((1, size, size, 3), np.float32)
+    tint[:, :, : size // 2] = (1.0, 0.3, 0.3)
+    tint[:, :, size // 2 :] = (0.3, 0.3, 1.0)
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    paint (uint8[N,{size},{size},1] gray) => (uint8[N,{size},{size},3] image) {{
+      light = Cast <to = 1> (gray)
+      painted = Mul (light, tint)
+      image = Cast <to = 2> (painted)
+    }}"""
+    output = {"size": {"height": size, "width": size}, "compose": "chroma"}
+    return Graph(text, (photo_input("gray", size, "gray"),), output, constants={"tint": tint})
+
+
+def noise_graph(size: int = 16) -> Graph:
+    """Shades the paper by the latent and a parameter, so that seeds and sliders show in the picture."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    noise (uint8[N,{size},{size},1] lines, float[N,{size},{size},1] latent, float[N,1] strength)
+      => (uint8[N,{size},{size},1] image) {{
+      paper = Cast <to = 1> (lines)
+      amount = Reshape (strength, per_image)
+      shade = Mul (latent, amount)
+      rest = Sub (one, shade)
+      shaded = Mul (paper, rest)
+      image = Cast <to = 2> (shaded)
+    }}"""
+    return Graph(
+        text,
+        (line_input(size=size),),
+        {"size": {"height": size, "width": size}, "channels": 1},
+        latent={"name": "latent", "shape": [size, size, 1], "distribution": "bernoulli"},
+        parameters=(parameter("strength", 0.0, 1.0, 0.5),),
+        constants={"per_image": np.array([-1, 1, 1, 1], np.int64), "one": np.ones(1, np.float32)},
+    )
+
+
+def parameter(name: str, low: float, high: float, default: float, kind: str = "float", step: float = 0.01) -> Json:
+    """Manifest entry of a slider."""
+    text = {"en": name.capitalize(), "ja": name}
+    return {
+        "name": name, "kind": kind, "min": low, "max": high, "step": step, "default": default, "title": text, "help": text,
+    }  # fmt: skip
+
+
+def labels_graph(size: int = 256, classes: Sequence[tuple[str, str, str]] = FACADE_CLASSES) -> Graph:
+    """Lays a material on each class, with a grain from the latent and a shade along edges between classes."""
+    count = len(classes)
+    materials = np.array(_FACADE_MATERIALS[:count], np.float32)
+    grid = max(1, size // 4)
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    materials (uint8[N,{size},{size},1] labels, float[N,1,{grid},{grid}] latent) => (uint8[N,{size},{size},3] image) {{
+      squeezed = Squeeze (labels, last)
+      index = Cast <to = 7> (squeezed)
+      picture = Gather <axis = 0> (materials, index)
+      planes = Transpose <perm = [0, 3, 1, 2]> (picture)
+      wide = AveragePool <kernel_shape = [9, 9], pads = [4, 4, 4, 4], count_include_pad = 0> (planes)
+      contrast = Sub (planes, wide)
+      shade = Mul (contrast, third)
+      raised = Add (planes, shade)
+      grain = Resize <mode = "linear"> (latent, none, scales)
+      centred = Sub (grain, half)
+      speckle = Mul (centred, strength)
+      rough = Add (raised, speckle)
+      rounded = Clip (rough, low, high)
+      rows = Transpose <perm = [0, 2, 3, 1]> (rounded)
+      image = Cast <to = 2> (rows)
+    }}"""
+    palette = [{"index": i, "name": {"en": en, "ja": ja}, "color": color} for i, (en, ja, color) in enumerate(classes)]
+    extent = {"height": size, "width": size}
+    spec = {"name": "labels", "kind": "labels", "channels": 1, "size": extent, "background": [0], "palette": palette}
+    return Graph(
+        text,
+        (spec,),
+        {"size": extent},
+        latent={"name": "latent", "shape": [1, grid, grid], "distribution": "bernoulli"},
+        constants={
+            "materials": materials,
+            "last": np.array([3], np.int64),
+            "third": np.full(1, 0.35, np.float32),
+            "half": np.full(1, 0.5, np.float32),
+            "strength": np.full(1, 24.0, np.float32),
+            "low": np.array(0, np.float32),
+            "high": np.array(255, np.float32),
+            "none": np.zeros(0, np.float32),
+            "scales": np.array([1, 1, size / grid, size / grid], np.float32),
+        },
+    )
+
+
+def lines_graph(size: int = 256) -> Graph:
+    """Washes paper with a tint from the latent, lets hinted colours bleed around their dabs, and keeps the lines on top."""
+    reach = size // 8 * 2 + 1
+    pads = ", ".join([str(reach // 2)] * 4)
+    pool = f"<kernel_shape = [{reach}, {reach}], pads = [{pads}], count_include_pad = 0>"
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    wash (uint8[N,{size},{size},1] lines, uint8[N,{size},{size},4] hints, float[N,3,8,8] latent)
+      => (uint8[N,{size},{size},3] image) {{
+      line_rows = Cast <to = 1> (lines)
+      line_planes = Transpose <perm = [0, 3, 1, 2]> (line_rows)
+      ink = Div (line_planes, white)
+      hint_rows = Cast <to = 1> (hints)
+      hint_planes = Transpose <perm = [0, 3, 1, 2]> (hint_rows)
+      colors, alpha = Split <axis = 1> (hint_planes, three_one)
+      laid = Mul (colors, alpha)
+      color_sum = AveragePool {pool} (laid)
+      alpha_sum = AveragePool {pool} (alpha)
+      safe = Add (alpha_sum, epsilon)
+      bled = Div (color_sum, safe)
+      scaled = Mul (alpha_sum, gain)
+      share = Clip (scaled, zero, one)
+      tints = Resize <mode = "linear"> (latent, none, scales)
+      soft = AveragePool {pool} (tints)
+      range = Mul (soft, spread)
+      paper = Add (range, light)
+      difference = Sub (bled, paper)
+      added = Mul (difference, share)
+      washed = Add (paper, added)
+      inked = Mul (washed, ink)
+      bounded = Clip (inked, zero, high)
+      rows = Transpose <perm = [0, 2, 3, 1]> (bounded)
+      image = Cast <to = 2> (rows)
+    }}"""
+    extent = {"height": size, "width": size}
+    hints = {
+        "name": "hints", "kind": "hints", "channels": 4, "size": extent, "background": [0, 0, 0, 0], "optional": True,
+    }  # fmt: skip
+    return Graph(
+        text,
+        (line_input(size=size), hints),
+        {"size": extent},
+        latent={"name": "latent", "shape": [3, 8, 8], "distribution": "bernoulli"},
+        constants={
+            "white": np.full(1, 255, np.float32),
+            "three_one": np.array([3, 1], np.int64),
+            "epsilon": np.full(1, 1e-3, np.float32),
+            "gain": np.full(1, 0.1, np.float32),
+            "zero": np.array(0, np.float32),
+            "one": np.array(1, np.float32),
+            "high": np.array(255, np.float32),
+            "none": np.zeros(0, np.float32),
+            "scales": np.array([1, 1, size / 8, size / 8], np.float32),
+            "spread": np.full(1, 110, np.float32),
+            "light": np.full(1, 145, np.float32),
+        },
+    )
+
+
+def cat_drawing(size: int = 256, width: int = 2) -> Image.Image:
+    """A cat's face in dark lines on light paper."""
+    picture = Image.new("L", (size, size), 255)
+    draw = ImageDraw.Draw(picture)
+    at = lambda *points: [tuple(coordinate * size / 100 for coordinate in point) for point in points]  # noqa: E731
+    draw.ellipse(at((20, 28), (80, 85)), outline=0, width=width)
+    draw.line(at((26, 40), (24, 10), (44, 29)), fill=0, width=width)
+    draw.line(at((74, 40), (76, 10), (56, 29)), fill=0, width=width)
+    for left in (35, 57):
+        draw.ellipse(at((left, 46), (left + 8, 56)), outline=0, width=width)
+    draw.polygon(at((46, 63), (54, 63), (50, 68)), outline=0)
+    draw.line(at((50, 68), (50, 73), (43, 77)), fill=0, width=width)
+    draw.line(at((50, 73), (57, 77)), fill=0, width=width)
+    for height in (62, 67):
+        draw.line(at((10, height - 2), (36, height)), fill=0, width=width)
+        draw.line(at((90, height - 2), (64, height)), fill=0, width=width)
+    return picture
+
+
+def hint_dabs(size: int = 256) -> Image.Image:
+    """Two dabs of colour on a clear layer."""
+    picture = Image.new("RGBA", (size, size), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((size * 0.4, size * 0.3, size * 0.6, size * 0.45), fill=(240, 150, 40, 255))
+    draw.ellipse((size * 0.35, size * 0.7, size * 0.45, size * 0.8), fill=(230, 60, 110, 255))
+    return picture
+
+
+def facade_drawing(size: int = 256, floors: int = 3) -> Image.Image:
+    """A house front in the palette's colours."""
+    colors = {name: hex_rgb(color) for name, _, color in FACADE_CLASSES}
+    picture = Image.new("RGB", (size, size), colors["Background"])
+    draw = ImageDraw.Draw(picture)
+    box = lambda left, top, right, bottom: tuple(round(edge * size / 100) for edge in (left, top, right, bottom))  # noqa: E731
+    draw.rectangle(box(10, 12, 90, 100), fill=colors["Wall"])
+    draw.rectangle(box(8, 10, 92, 15), fill=colors["Cornice"])
+    step = 62 / floors
+    for floor in range(floors):
+        top = 20 + floor * step
+        for left in (18, 43, 68):
+            draw.rectangle(box(left, top, left + 14, top + step * 0.6), fill=colors["Window"])
+            draw.rectangle(box(left - 1, top + step * 0.6, left + 15, top + step * 0.68), fill=colors["Sill"])
+    draw.rectangle(box(41, 82, 59, 100), fill=colors["Door"])
+    draw.rectangle(box(66, 84, 86, 100), fill=colors["Shop"])
+    return picture
+
+
+def write_demo_lines(root: Path, size: int = 256) -> Path:
+    """A `line` model with optional colour hints."""
+    plain = {"lines": cat_drawing(size)}
+    hinted = {"lines": cat_drawing(size), "hints": hint_dabs(size)}
+    title = {"en": "Demo lines", "ja": "線画の見本"}
+    return write_model(root / "demo-lines", lines_graph(size), pictures=(hinted, plain), title=title)
+
+
+def write_demo_labels(root: Path, size: int = 256) -> Path:
+    """A `labels` model with twelve classes."""
+    pictures = ({"labels": facade_drawing(size)}, {"labels": facade_drawing(size, floors=4)})
+    title = {"en": "Demo labels", "ja": "塗り分けの見本"}
+    return write_model(root / "demo-labels", labels_graph(size), pictures=pictures, title=title)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the demo folders into the folder named on the command line."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m tests.server.models DIR\n")
+        return 2
+    for write in (write_demo_lines, write_demo_labels):
+        sys.stdout.write(f"{write(Path(arguments[0]))}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
