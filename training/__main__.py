@@ -1,0 +1,75 @@
+"""Command line of the training package: prepare, train, evaluate, export, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from training.config import ConfigError, load_config
+from training.datasets import DatasetError
+from training.loop import DivergedError
+from training.run import RunError
+
+app = typer.Typer(name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True)
+console = Console(stderr=True)
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+"""Published configurations; `train emoji` finds `emoji.toml` here."""
+
+EXIT_STOPPED = 130
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A .toml file, or the name of a published configuration such as 'emoji'.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, as section.key=value. Repeatable.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run directory; runs/<name> when absent.")] = None,
+    resume: Annotated[str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")] = "never",
+    init_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[str, typer.Option(help="How many devices, or 'auto'.")] = "1",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+) -> None:
+    """Trains a model; Ctrl-C stops cleanly, `--resume auto` goes on."""
+    from training.session import run_training  # torch takes seconds to import; --help should not
+
+    resolved = load_config(_config_path(config), set_ or [])
+    root = run or Path("runs") / resolved.name
+    if dry_run:
+        typer.echo(resolved.model_dump_json(indent=2))
+        return
+    if resume not in ("auto", "never"):
+        raise ConfigError(f"--resume is '{resume}'; give 'auto' or 'never'.")
+    if resume == "never" and (root / "checkpoints" / "last.ckpt").exists():
+        raise RunError(f"{root} already holds a checkpoint; add --resume auto to go on, or choose another --run.")
+    outcome = run_training(resolved, root, accelerator=accelerator, devices=devices, init_from=init_from)
+    if not outcome.is_complete:
+        console.print(f"Stopped after {outcome.images} images; go on with --resume auto.")
+        raise typer.Exit(EXIT_STOPPED)
+    console.print(f"Done: {outcome.images} images in {root}. Next: inkwash-train evaluate {root}")
+
+
+def _config_path(config: str) -> Path:
+    published = CONFIG_FOLDER / f"{config}.toml"
+    path = published if "/" not in config and published.is_file() else Path(config)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in CONFIG_FOLDER.glob("*.toml")))
+        raise ConfigError(f"Config '{config}' is neither a file nor a published configuration; published: {known}.")
+    return path
+
+
+def main() -> None:
+    """Runs the command line; expected errors are one clear line and exit code 2."""
+    try:
+        app()
+    except (ConfigError, DatasetError, RunError, DivergedError) as error:
+        console.print(f"[bold red]Error:[/] {error}", highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Batched augmentation of pairs, on the device, from one explicit generator.
+
+Both halves of a pair get one geometric draw. Line drawings then get what people's pens do: thicker and thinner lines, gaps,
+and a wobble against the picture, because people's lines differ from a font's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.config import AugmentConfig
+from training.encoding import labels_to_one_hot
+from training.source import SourceSpec
+
+PAPER = 1.0
+"""Value of empty paper and of white in [-1, 1]."""
+
+
+class PairAugment:
+    """Turns uint8 pairs into augmented network inputs.
+
+    source_u8: (N, H, W, C), target_u8: (N, H, W, 3). Result: source (N, channels, S, S), target (N, 3, S, S) in [-1, 1], S the image
+    size or the crop size.
+    """
+
+    def __init__(self, config: AugmentConfig, source: SourceSpec) -> None:
+        self._config = config
+        self._source = source
+
+    def __call__(self, source_u8: Tensor, target_u8: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        grid = self._sampling_grid(len(source_u8), source_u8.device, generator)
+        target = _sample_picture(_to_float(target_u8) / 127.5 - 1.0, grid)
+        if self._source.kind == "labels":
+            labels = F.grid_sample(_to_float(source_u8), grid, mode="nearest", padding_mode="border", align_corners=False)
+            return labels_to_one_hot(labels, self._source.classes), target
+        source = _to_float(source_u8) / 127.5 - 1.0
+        if self._source.kind == "line":
+            warped = _wobble(grid, self._config.line_warp_px, generator)
+            return self._pen(_sample_picture(source, warped), generator), target
+        return _sample_picture(source, grid), target
+
+    def _sampling_grid(self, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
+        """Sampling positions (N, S, S, 2) in [-1, 1]: zoom, stretch, rotation, shift and flip in one affine map a pair."""
+        config = self._config
+        zoom = config.zoom_min + (config.zoom_max - config.zoom_min) * torch.rand(n, generator=generator)
+        stretch = torch.exp(config.stretch * _signed(n, generator))
+        angle = math.radians(config.rotation_degrees) * _signed(n, generator)
+        mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if config.flip else torch.ones(n)
+        size = config.crop_size or config.image_size
+        visible = size / config.image_size  # share of the picture's side that one sample shows
+        scale_x, scale_y = mirror * visible / (zoom * stretch), visible / zoom * stretch
+        # A view of half-width s may slide by 1 - s either way and stay on the picture; `shift` lets it slide further.
+        slide_x = torch.clamp(1.0 - scale_x.abs(), min=0.0) + 2 * config.shift
+        slide_y = torch.clamp(1.0 - scale_y.abs(), min=0.0) + 2 * config.shift
+        theta = torch.zeros(n, 2, 3)
+        theta[:, 0, 0], theta[:, 0, 1] = scale_x * torch.cos(angle), -scale_y * torch.sin(angle)
+        theta[:, 1, 0], theta[:, 1, 1] = scale_x * torch.sin(angle), scale_y * torch.cos(angle)
+        theta[:, 0, 2], theta[:, 1, 2] = slide_x * _signed(n, generator), slide_y * _signed(n, generator)
+        return F.affine_grid(theta.to(device), [n, 1, size, size], align_corners=False)
+
+    def _pen(self, lines: Tensor, generator: torch.Generator) -> Tensor:
+        """Lines in [-1, 1], dark on paper, as other pens and hands would draw them."""
+        config = self._config
+        ink = (PAPER - lines) / 2  # 0 on paper, 1 on ink
+        if config.line_thicken_px or config.line_thin_px:
+            change = _uniform(len(ink), -config.line_thin_px, config.line_thicken_px, generator).to(ink.device)
+            ink = _change_width(ink, change.reshape(-1, 1, 1, 1))
+        if config.line_gaps:
+            ink = ink * _gap_mask(ink, config.line_gaps, generator)
+        return PAPER - 2 * ink
+
+
+def _to_float(image_u8: Tensor) -> Tensor:
+    return image_u8.permute(0, 3, 1, 2).float()
+
+
+def _signed(n: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=generator) * 2 - 1
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
+
+
+def _sample_picture(image: Tensor, grid: Tensor) -> Tensor:
+    """Bilinear sampling; what lies outside is white: shifting white to zero makes zero padding do it."""
+    return F.grid_sample(image - PAPER, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + PAPER
+
+
+def _wobble(grid: Tensor, amplitude_px: float, generator: torch.Generator) -> Tensor:
+    """Adds a smooth displacement of at most about `amplitude_px` pixels; each drawing has its own strength."""
+    if not amplitude_px:
+        return grid
+    n, size = grid.shape[0], grid.shape[1]
+    knots = torch.randn(n, 2, 9, 9, generator=generator) * torch.rand(n, 1, 1, 1, generator=generator)
+    field = F.interpolate(knots, size=(size, size), mode="bicubic", align_corners=True).to(grid.device)
+    return grid + field.permute(0, 2, 3, 1) * (amplitude_px / size)  # 2 grid units a side: amplitude/2 standard deviations
+
+
+def _change_width(ink: Tensor, change_px: Tensor) -> Tensor:
+    """Widens (positive) or narrows lines by `change_px` (N, 1, 1, 1), blending between whole-pixel dilations and erosions."""
+    dilated = [ink]
+    for _ in range(math.ceil(max(float(change_px.max()) / 2, 0))):
+        dilated.append(F.max_pool2d(dilated[-1], 3, stride=1, padding=1))  # one pixel on either side
+    wide = _blend(dilated, change_px.clamp(min=0) / 2)
+    eroded = -F.max_pool2d(-wide, 3, stride=1, padding=1)
+    return torch.lerp(wide, eroded, (-change_px / 2).clamp(0, 0.75))  # never whole: a thin line must not vanish
+
+
+def _blend(stages: list[Tensor], position: Tensor) -> Tensor:
+    result = stages[0]
+    for index in range(1, len(stages)):
+        result = torch.lerp(result, stages[index], (position - (index - 1)).clamp(0, 1))
+    return result
+
+
+def _gap_mask(ink: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """1 but for up to `most` discs of 2 to 6 pixels radius a drawing, so that outlines are not always closed."""
+    n, size = ink.shape[0], ink.shape[-1]
+    centers = torch.rand(n, most, 2, generator=generator) * size
+    radii = _uniform(n * most, 2.0, 6.0, generator).reshape(n, most) * size / 256
+    used = torch.rand(n, most, generator=generator) < torch.rand(n, 1, generator=generator)
+    radii = torch.where(used, radii, torch.zeros(())).to(ink.device)
+    axis = torch.arange(size, device=ink.device) + 0.5
+    centers = centers.to(ink.device)
+    dy = (axis.reshape(1, 1, size) - centers[..., :1]).square()
+    dx = (axis.reshape(1, 1, size) - centers[..., 1:]).square()
+    inside = (dy[..., :, None] + dx[..., None, :]) < radii.square()[..., None, None]  # (N, most, S, S)
+    return (~inside.any(dim=1, keepdim=True)).float()

@@ -1,0 +1,83 @@
+"""From a prepared data set in memory to augmented batches on the device. Every batch is a function of seed and position alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.augment import PairAugment
+from training.config import TrainConfig
+from training.encoding import encode_labels, encode_picture
+from training.families.protocol import Batch
+from training.hints import HintSampler
+from training.source import SourceSpec
+
+
+def derive_seed(*parts: int) -> int:
+    """One 63-bit seed from several integers, so that neighbouring steps share nothing."""
+    return int(np.random.SeedSequence(parts).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+
+
+class PairedBatches:
+    """Endless shuffled batches of pairs.
+
+    A batch depends on the seed and on how many images came before it, not on earlier draws: a resumed run sees what an unbroken
+    one would have seen. In a distributed run each rank takes every `world_size`-th pair.
+    """
+
+    def __init__(
+        self,
+        source_u8: NDArray[np.uint8],
+        target_u8: NDArray[np.uint8],
+        config: TrainConfig,
+        source: SourceSpec,
+        *,
+        device: torch.device,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._source_u8 = _on_device(source_u8, device)
+        self._target_u8 = _on_device(target_u8, device)
+        self._seed = config.seed
+        self._size = config.optimizer.batch_size
+        self._augment = PairAugment(config.augment, source)
+        self._hints = HintSampler(config.hints) if config.hints.enabled else None
+        self._device, self._rank, self._world_size = device, rank, world_size
+
+    def batch(self, position: int) -> Batch:
+        """The batch that starts after `position` images."""
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, position, self._rank))
+        indices = torch.from_numpy(self._indices(position)).to(self._device)
+        source, target = self._augment(self._source_u8[indices], self._target_u8[indices], generator)
+        batch = {"source": source, "target": target}
+        if self._hints is not None:
+            batch["target"], batch["hints"] = self._hints(target, generator)
+        return batch
+
+    def _indices(self, position: int) -> NDArray[np.int64]:
+        count = len(self._source_u8)
+        first = position + self._rank
+        positions = range(first, position + self._size * self._world_size, self._world_size)
+        return np.array([self._shuffled(at // count)[at % count] for at in positions])
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self._seed, epoch)).permutation(len(self._source_u8))
+
+
+def held_out_batch(
+    source_u8: NDArray[np.uint8], target_u8: NDArray[np.uint8], source: SourceSpec, device: torch.device, *, has_hints: bool
+) -> Batch:
+    """Pairs as they are, encoded and without hints, for samples and figures."""
+    pixels = torch.from_numpy(np.ascontiguousarray(source_u8)).to(device)
+    encoded = encode_labels(pixels, source.classes) if source.kind == "labels" else encode_picture(pixels)
+    target = encode_picture(torch.from_numpy(np.ascontiguousarray(target_u8)).to(device))
+    batch = {"source": encoded, "target": target}
+    if has_hints:
+        batch["hints"] = torch.zeros(len(target), 4, *target.shape[2:], device=device)
+    return batch
+
+
+def _on_device(array: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

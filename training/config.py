@@ -1,0 +1,192 @@
+"""Typed configuration of a training run: defaults here, a TOML file that differs, then `--set key=value`.
+
+An unknown key or a wrong type is an error that names the key. Nothing here builds anything.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key, the value and the rule."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Upsampling(StrEnum):
+    """How a decoder level doubles the resolution."""
+
+    TRANSPOSE = "transpose"
+    RESIZE = "resize"
+
+
+class NoiseKind(StrEnum):
+    """What one number of the dropout noise switches: one element of a feature map, or one whole channel."""
+
+    ELEMENT = "element"
+    CHANNEL = "channel"
+
+
+class AdversarialLoss(StrEnum):
+    """`VANILLA` is the paper's cross-entropy (3.1); `LSGAN` the least-squares form."""
+
+    VANILLA = "vanilla"
+    LSGAN = "lsgan"
+
+
+class GeneratorConfig(_Section):
+    """The U-Net of pix2pix, 6.1.1. Defaults are the paper's 256x256 layer list."""
+
+    base_channels: int = Field(default=64, ge=4, description="Channels of the first encoder level; cost grows with its square.")
+    max_channels: int = Field(default=512, ge=4, description="Cap on the channels of deeper levels.")
+    levels: int = Field(default=8, ge=2, le=10, description="Halvings; the image side must be a multiple of 2**levels.")
+    upsampling: Upsampling = Upsampling.TRANSPOSE
+    input_skip: bool = Field(default=False, description="Show the last layer the input at full resolution, for sharp outlines.")
+    noise: NoiseKind = NoiseKind.ELEMENT
+    noise_levels: int = Field(default=3, ge=0, description="Innermost decoder levels that drop out; more of them vary more.")
+
+
+class DiscriminatorConfig(_Section):
+    """PatchGAN, 6.1.2. `layers` 0 is the 1x1 pixel network; 1, 3, 5 see 16, 70 and 286 pixels."""
+
+    base_channels: int = Field(default=64, ge=4)
+    layers: int = Field(default=3, ge=0, le=6)
+
+
+class LossConfig(_Section):
+    """Weights of the generator's losses (3.3)."""
+
+    adversarial: AdversarialLoss = AdversarialLoss.VANILLA
+    lambda_l1: float = Field(default=100.0, ge=0, description="Weight of L1; higher is safer and blurrier.")
+    lambda_adversarial: float = Field(default=1.0, ge=0)
+
+
+class OptimizerConfig(_Section):
+    """Adam as in 3.3."""
+
+    learning_rate: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    batch_size: int = Field(default=1, ge=1)
+    total_images: int = Field(default=80_000, ge=1, description="Pairs shown to the generator over the run, repeats counted.")
+    decay_start: float = Field(default=0.5, ge=0, le=1, description="Share of the run with constant rate; then linear to zero.")
+    ema_half_life_images: float = Field(default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average.")
+
+
+class AugmentConfig(_Section):
+    """One geometric draw for both halves of a pair; then, for line inputs, what people's pens do to lines."""
+
+    image_size: int = Field(default=256, ge=16)
+    zoom_min: float = Field(default=1.0, gt=0, description="Smallest scale; below 1 shows paper around the picture.")
+    zoom_max: float = Field(default=286 / 256, gt=0, description="Largest scale; the paper's jitter is 286 -> 256.")
+    stretch: float = Field(default=0.0, ge=0, le=0.5, description="Largest change of aspect, as a share.")
+    rotation_degrees: float = Field(default=0.0, ge=0, le=180)
+    shift: float = Field(default=0.0, ge=0, le=0.5, description="Largest shift beyond what the zoom leaves, share of the side.")
+    flip: bool = True
+    crop_size: int = Field(default=0, ge=0, description="Train on random crops of this side instead of whole images; 0: whole.")
+    line_thicken_px: float = Field(default=0.0, ge=0, le=8, description="Largest thickening of drawn lines.")
+    line_thin_px: float = Field(default=0.0, ge=0, le=4, description="Largest thinning of drawn lines.")
+    line_gaps: int = Field(default=0, ge=0, le=64, description="Most gaps knocked into the lines of one drawing.")
+    line_warp_px: float = Field(default=0.0, ge=0, le=16, description="Largest wobble of the lines against their picture.")
+
+
+class HintConfig(_Section):
+    """Colour hints as a second, optional input."""
+
+    enabled: bool = False
+    none_share: float = Field(default=1 / 3, ge=0, le=1, description="Share of samples without a single hint.")
+    max_dabs: int = Field(default=12, ge=1, le=64)
+    recolor_share: float = Field(default=0.6, ge=0, le=1, description="Share of hinted samples whose picture is recoloured first.")
+
+
+class LoopConfig(_Section):
+    """How often, in images, and with what arithmetic."""
+
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    channels_last: bool = True
+    log_every_images: int = Field(default=200, ge=1)
+    sample_every_images: int = Field(default=2000, ge=1)
+    checkpoint_every_images: int = Field(default=1000, ge=1)
+
+
+class TrainConfig(_Section):
+    """Everything that decides a run, with the data and the seed."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    family: str = "pix2pix"
+    data: Path = Field(description="Folder that `inkwash-train prepare` wrote.")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    title: dict[str, str] = Field(default_factory=dict)
+    description: dict[str, str] = Field(default_factory=dict)
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augment: AugmentConfig = AugmentConfig()
+    hints: HintConfig = HintConfig()
+    loop: LoopConfig = LoopConfig()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Reads a TOML file and applies `key.path=value` overrides.
+
+    Raises:
+        ConfigError: The file cannot be read, a key is unknown or a value has the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Config {path} cannot be read ({error.strerror}); give the path of a .toml file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"Config {path} is not valid TOML: {error}.") from error
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(values)
+
+
+def parse_config(values: dict[str, Any]) -> TrainConfig:
+    """Checks plain values, for example those stored beside a run.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks a rule.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(details) for details in error.errors())) from error
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set '{override}' is not of the form key=value, for example optimizer.batch_size=4.")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set '{override}': '{parent}' is a value, not a section.")
+    values[last] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    """A TOML value, or the bare text where it is none: `--set data=path` needs no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _sentence(details: Any) -> str:
+    key = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        return f"Config key '{key}' is unknown; known keys are listed in docs/training.md."
+    return f"Config key '{key}' has value {details['input']!r}: {details['msg'].lower()}."

@@ -1,0 +1,119 @@
+"""Colour hints for training: dabs, strokes and blobs of the target's colours.
+
+A hint must win over what the lines suggest. So some pictures are recoloured before hints are taken: from those the network cannot
+learn a usual colour, only to take up the dab. A share of samples has no hint, since hints are optional.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.config import HintConfig
+
+_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+class HintSampler:
+    """Draws hints for a batch of targets (N, 3, H, W) in [-1, 1]."""
+
+    def __init__(self, config: HintConfig) -> None:
+        self._config = config
+
+    def __call__(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Returns the targets, some recoloured, and their hints (N, 4, H, W): colour times coverage, and coverage."""
+        n, device = len(target), target.device
+        hinted = torch.rand(n, generator=generator) >= self._config.none_share
+        recolored = hinted & (torch.rand(n, generator=generator) < self._config.recolor_share)
+        centers = _foreground_points(target, self._config.max_dabs, generator)  # (N, K, 2) rows and columns
+        new_target = self._recolor(target, centers[:, 0], generator)
+        target = torch.where(recolored.to(device).reshape(-1, 1, 1, 1), new_target, target)
+        counts = torch.ceil(torch.rand(n, generator=generator).square() * self._config.max_dabs).long()
+        counts = torch.where(hinted, counts.clamp(min=1), 0)
+        used = (torch.arange(self._config.max_dabs).reshape(1, -1) < counts.reshape(-1, 1)).to(device)
+        return target, _paint(target, centers, used, generator)
+
+    def _recolor(self, target: Tensor, points: Tensor, generator: torch.Generator) -> Tensor:
+        """One region a picture gets another colour, or the whole picture turns its hue."""
+        n, device = len(target), target.device
+        turned = _turn_hue(target, torch.rand(n, generator=generator).to(device) * (2 * torch.pi))
+        region = _recolor_region(target, points, torch.rand(n, 3, generator=generator).to(device) * 2 - 1)
+        whole = (torch.rand(n, generator=generator) < 0.3).to(device).reshape(-1, 1, 1, 1)
+        return torch.where(whole, turned, region)
+
+
+def _foreground_points(target: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Random pixels, mostly off the white paper: (N, count, 2) on the target's device. The first always lies on the picture."""
+    n, _, height, width = target.shape
+    small = F.avg_pool2d(target, 4)
+    colored = (small.amin(dim=1) < 0.94).flatten(1).float().cpu()
+    weights = colored + 1e-6
+    first = torch.multinomial(weights, 1, replacement=True, generator=generator)
+    weights = colored + 0.12 * colored.mean(dim=1, keepdim=True) + 1e-6  # about one dab in ten lies on paper
+    rest = torch.multinomial(weights, count - 1, replacement=True, generator=generator) if count > 1 else first[:, :0]
+    cells = torch.cat([first, rest], dim=1)
+    offsets = torch.rand(n, count, 2, generator=generator) * 4
+    rows, columns = cells // (width // 4), cells % (width // 4)
+    points = torch.stack([rows * 4, columns * 4], dim=-1) + offsets
+    return points.clamp(max=min(height, width) - 1).to(target.device)
+
+
+def _colors_at(image: Tensor, points: Tensor) -> Tensor:
+    """Colour around each point, averaged over 5x5 pixels: (N, K, 3)."""
+    smooth = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False).flatten(2)  # (N, 3, H * W)
+    index = points[..., 0].long() * image.shape[-1] + points[..., 1].long()
+    return smooth.gather(2, index[:, None].expand(-1, 3, -1)).transpose(1, 2)
+
+
+def _turn_hue(image: Tensor, angle: Tensor) -> Tensor:
+    """Turns hue by `angle` (N,) radians in YIQ, where brightness stays and grays do not move."""
+    yiq = _YIQ.to(image.device)
+    cosine, sine, one, zero = torch.cos(angle), torch.sin(angle), torch.ones_like(angle), torch.zeros_like(angle)
+    turn = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).reshape(-1, 3, 3)
+    matrix = torch.linalg.inv(yiq) @ turn @ yiq  # (N, 3, 3)
+    return torch.einsum("nij,njhw->nihw", matrix, image).clamp(-1, 1)
+
+
+def _recolor_region(image: Tensor, points: Tensor, color: Tensor) -> Tensor:
+    """Moves the colours like that at `points` (N, 2) to `color` (N, 3); shading stays, since differences are kept."""
+    old = _colors_at(image, points[:, None])[:, 0][:, :, None, None]  # (N, 3, 1, 1)
+    distance = (image - old).square().sum(dim=1, keepdim=True)
+    membership = torch.exp(-distance / 0.18)  # sigma 0.3 in [-1, 1]
+    return (image + membership * (color[:, :, None, None] - old)).clamp(-1, 1)
+
+
+def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Generator) -> Tensor:
+    """Paints a short stroke of one colour at each used centre; some keep inside their colour, as a careful hand would."""
+    n, count, _ = centers.shape
+    size, device = target.shape[-1], target.device
+    radius = (1.5 + 9 * torch.rand(n, count, generator=generator).square()).to(device) * size / 256
+    length = torch.rand(n, count, generator=generator).square() * 40 * size / 256
+    angle = torch.rand(n, count, generator=generator) * (2 * torch.pi)
+    ends = centers + (torch.stack([torch.sin(angle), torch.cos(angle)], -1) * length[..., None]).to(device)
+    careful = (torch.rand(n, count, generator=generator) < 0.6).to(device)
+    colors = _colors_at(target, centers)  # (N, K, 3)
+    color, coverage = torch.zeros_like(target), torch.zeros_like(target[:, :1])
+    axis = torch.arange(size, device=device, dtype=torch.float32)
+    for dab in range(count):
+        if not bool(used[:, dab].any()):
+            break
+        distance = _distance_to_segment(axis, centers[:, dab], ends[:, dab])
+        mask = (distance < radius[:, dab, None, None])[:, None] & used[:, dab, None, None, None]
+        tone = colors[:, dab, :, None, None]
+        alike = (target - tone).square().sum(dim=1, keepdim=True) < 0.25
+        mask = mask & (alike | ~careful[:, dab, None, None, None])
+        color = torch.where(mask, tone, color)
+        coverage = torch.where(mask, torch.ones(()).to(device), coverage)
+    return torch.cat([color, coverage], dim=1)
+
+
+def _distance_to_segment(axis: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Distance of every pixel to the segments start-end (N, 2): (N, S, S)."""
+    rows = axis.reshape(1, -1, 1) - start[:, 0, None, None]
+    columns = axis.reshape(1, 1, -1) - start[:, 1, None, None]
+    direction = end - start
+    along_row, along_column = direction[:, 0, None, None], direction[:, 1, None, None]
+    squared = (along_row.square() + along_column.square()).clamp(min=1e-6)
+    share = ((rows * along_row + columns * along_column) / squared).clamp(0, 1)
+    return torch.hypot(rows - share * along_row, columns - share * along_column)

@@ -1,0 +1,1 @@
+"""Pure network modules: no losses, no optimisers, no data."""

@@ -1,0 +1,130 @@
+"""Puts configuration, data, family and device together for one command. The only place where they meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.batches import PairedBatches, held_out_batch
+from training.config import ConfigError, TrainConfig
+from training.datasets import DatasetInfo, PairedDataset
+from training.families import FAMILIES
+from training.families.protocol import Family
+from training.loop import Outcome, load_networks, train
+from training.run import Run, read_checkpoint
+from training.sheets import contact_sheet, show_source
+from training.source import SourceSpec
+
+SAMPLE_COUNT = 8
+
+
+def source_spec(info: DatasetInfo) -> SourceSpec:
+    """What a family must know of a data set's main input."""
+    classes = len(info.palette) if info.palette else 0
+    return SourceSpec(kind=cast(Any, info.kind), channels=info.channels, classes=classes)
+
+
+def palette_colors(info: DatasetInfo) -> NDArray[np.uint8] | None:
+    """The palette as (classes, 3) bytes, or None."""
+    if not info.palette:
+        return None
+    return np.array([entry.rgb for entry in info.palette], np.uint8)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A family on its device, with the data set it is made for."""
+
+    config: TrainConfig
+    info: DatasetInfo
+    family: Family
+    fabric: Fabric
+
+
+def build_workshop(config: TrainConfig, info: DatasetInfo, *, accelerator: str = "auto", devices: str = "1") -> Workshop:
+    """Starts the device strategy and builds the family on it, with weights from the configuration's seed.
+
+    Raises:
+        ConfigError: The family is unknown or does not fit the data.
+    """
+    if config.family not in FAMILIES:
+        raise ConfigError(f"Config key 'family' has value '{config.family}'; known families: {', '.join(FAMILIES)}.")
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.loop.precision)
+    fabric.launch()
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0)))
+    torch.manual_seed(config.seed)
+    try:
+        family = FAMILIES[config.family](config, source_spec(info), fabric)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Workshop(config=config, info=info, family=family, fabric=fabric)
+
+
+def run_training(
+    config: TrainConfig, run_root: Path, *, accelerator: str = "auto", devices: str = "1", init_from: Path | None = None
+) -> Outcome:
+    """Trains a configuration into a run directory, going on from its checkpoint when there is one.
+
+    Raises:
+        ConfigError: Configuration and data do not fit.
+        RunError: A checkpoint cannot be used.
+    """
+    training = PairedDataset.open(config.data, "train")
+    held_out = PairedDataset.open(config.data, "val")
+    if training.source.shape[1] != config.augment.image_size:
+        raise ConfigError(
+            f"Config key 'augment.image_size' is {config.augment.image_size}, but {config.data} was prepared at "
+            f"{training.source.shape[1]} pixels; change one of them."
+        )
+    workshop = build_workshop(config, training.info, accelerator=accelerator, devices=devices)
+    fabric, family = workshop.fabric, workshop.family
+    run = Run.create(run_root, config)
+    if init_from is not None and not run.checkpoint.is_file():
+        load_networks(family, read_checkpoint(init_from), str(init_from))
+    batches = PairedBatches(
+        training.source,
+        training.target,
+        config,
+        source_spec(training.info),
+        device=fabric.device,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    return train(
+        family,
+        batches,
+        config,
+        run,
+        draw_samples=_sample_drawer(workshop, held_out),
+        world_size=fabric.world_size,
+        is_main=fabric.is_global_zero,
+    )
+
+
+def _sample_drawer(workshop: Workshop, held_out: PairedDataset) -> Callable[[], Image.Image] | None:
+    preview = getattr(workshop.family, "preview", None)
+    if preview is None or not len(held_out.source):
+        return None
+    chosen = np.linspace(0, len(held_out.source) - 1, min(SAMPLE_COUNT, len(held_out.source))).astype(int)
+    source, target = np.asarray(held_out.source[chosen]), np.asarray(held_out.target[chosen])
+    palette = palette_colors(workshop.info)
+
+    def draw() -> Image.Image:
+        torch.manual_seed(0)
+        has_hints = workshop.config.hints.enabled
+        batch = held_out_batch(source, target, source_spec(workshop.info), workshop.fabric.device, has_hints=has_hints)
+        pictures = preview(batch).cpu().numpy()
+        shown = [show_source(one, palette) for one in source]
+        return contact_sheet([shown, list(pictures), list(target)])
+
+    return draw
