@@ -1,0 +1,225 @@
+"""Prepared data sets: what is in such a folder, how it is written, checked and opened.
+
+A prepared folder holds every pair at its final size as uint8, so that training reads no image files. This module knows no recipe
+and does no augmentation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FORMAT_VERSION = 1
+
+ImagesU8 = NDArray[np.uint8]
+"""(N, H, W, C) in [0, 255]."""
+
+
+class DatasetError(ValueError):
+    """A prepared data set is missing, incomplete or not what it says it is."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaletteEntry(_Strict):
+    """One class of a label map: index in the arrays, name by language, display colour `#rrggbb`."""
+
+    index: int = Field(ge=0, le=255)
+    name: dict[str, str]
+    color: Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as red, green, blue in [0, 255]."""
+        value = int(self.color[1:], 16)
+        return value >> 16, value >> 8 & 255, value & 255
+
+
+class Origin(_Strict):
+    """Where the images come from and what their licence lets one do."""
+
+    name: str
+    home_page: str
+    license: str
+    weights_license: str = Field(description="Licence of weights learned from it, in words.")
+    free_samples: bool = Field(description="May images of the set itself be shipped as samples?")
+    notice: str = Field(description="Text of LICENSE.txt.")
+
+
+class DatasetInfo(_Strict):
+    """`dataset.json`: everything about a prepared set but its pixels."""
+
+    format_version: Literal[1] = 1
+    recipe: str
+    title: dict[str, str]
+    kind: Literal["line", "labels"]
+    channels: int = Field(ge=1, description="Channels of the source arrays.")
+    size: int = Field(ge=8, description="Height and width of source and target, pixels.")
+    palette: tuple[PaletteEntry, ...] = ()
+    background: int = Field(ge=0, le=255, description="Value of an empty canvas: paper, or the class of emptiness.")
+    ink: Literal["dark", "light"] | None = None
+    line_width_px: float | None = Field(default=None, description="Median stroke width of the training lines.")
+    counts: dict[str, int]
+    rejects: dict[str, int] = Field(description="Left-out files by reason.")
+    origin: Origin
+    sha256: str = Field(description="Over the source and target arrays, splits in the order of `counts`.")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one split: `names[i]` was made into `source[i]` and `target[i]`."""
+
+    names: Sequence[str]
+    source: ImagesU8
+    target: ImagesU8
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.source) == len(self.target):
+            raise ValueError(f"{len(self.names)} names, {len(self.source)} sources and {len(self.target)} targets do not pair up.")
+
+
+@dataclass(frozen=True)
+class PairedDataset:
+    """One split of a prepared set, held in memory."""
+
+    info: DatasetInfo
+    split: str
+    names: tuple[str, ...]
+    source: ImagesU8
+    target: ImagesU8
+
+    @classmethod
+    def open(cls, root: Path, split: str) -> Self:
+        """Reads one split and checks that its arrays are what `dataset.json` says.
+
+        Raises:
+            DatasetError: The folder, the split or an array is missing or damaged; the message says what to run.
+        """
+        info = read_info(root)
+        if split not in info.counts:
+            raise DatasetError(f"Data set '{root}' has no split '{split}'; it has {', '.join(info.counts)}.")
+        source = _read_array(root / split / "source.npy", info, split, info.channels)
+        target = _read_array(root / split / "target.npy", info, split, 3)
+        names_file = root / split / "names.txt"
+        names = tuple(names_file.read_text("utf-8").splitlines()) if names_file.is_file() else ()
+        if len(names) != len(source):
+            raise DatasetError(f"'{names_file}' names {len(names)} of {len(source)} pairs. {_remedy(info.recipe)}")
+        return cls(info=info, split=split, names=names, source=source, target=target)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def read_info(root: Path) -> DatasetInfo:
+    """Reads `dataset.json`.
+
+    Raises:
+        DatasetError: It is missing, unreadable or of another format.
+    """
+    path = root / "dataset.json"
+    if not path.is_file():
+        raise DatasetError(f"'{root}' is not a prepared data set (it has no dataset.json). {_remedy('RECIPE', root)}")
+    try:
+        return DatasetInfo.model_validate_json(path.read_text("utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DatasetError(f"'{path}' is damaged or of another version: {error}. {_remedy('RECIPE', root)}") from error
+
+
+def write_dataset(out: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> None:
+    """Writes a prepared set. `out` is replaced only when all of it has been written.
+
+    Raises:
+        DatasetError: `out` exists and is no prepared set, so replacing it could lose something else.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / "dataset.json").is_file():
+        raise DatasetError(f"'{out}' holds other files; choose an empty or a new folder for the data set.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _write_files(staging, info, splits)
+        if out.exists():
+            shutil.rmtree(out)
+        staging.chmod(0o755)
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def digest(splits: Mapping[str, Pairs]) -> str:
+    """SHA-256 over all pixels, in the order of `splits`."""
+    checksum = hashlib.sha256()
+    for pairs in splits.values():
+        checksum.update(np.ascontiguousarray(pairs.source).data)
+        checksum.update(np.ascontiguousarray(pairs.target).data)
+    return checksum.hexdigest()
+
+
+def displayable(source: ImagesU8, info: DatasetInfo) -> ImagesU8:
+    """Sources as RGB: class indices in their palette colours, lines as they are. (..., C) -> (..., 3)."""
+    if info.kind == "labels":
+        colors = np.array([entry.rgb for entry in info.palette], dtype=np.uint8)
+        return colors[source[..., 0]]
+    return np.repeat(source[..., :1], 3, axis=-1)
+
+
+def contact_sheet(rows: Sequence[Sequence[ImagesU8]], gap: int = 4) -> Image.Image:
+    """RGB images of one size in rows on white; shorter rows end in white."""
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            sheet[top : top + height, left : left + width] = image
+    return Image.fromarray(sheet)
+
+
+def _write_files(folder: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> None:
+    for split, pairs in splits.items():
+        (folder / split).mkdir()
+        np.save(folder / split / "source.npy", pairs.source)
+        np.save(folder / split / "target.npy", pairs.target)
+        (folder / split / "names.txt").write_text("\n".join(pairs.names) + "\n", "utf-8")
+    _preview(info, splits["train"]).save(folder / "preview.png")
+    (folder / "LICENSE.txt").write_text(info.origin.notice.rstrip() + "\n", "utf-8")
+    text = json.dumps(info.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / "dataset.json").write_text(text + "\n", "utf-8")
+
+
+def _preview(info: DatasetInfo, pairs: Pairs, rows: int = 6, pairs_per_row: int = 4) -> Image.Image:
+    """Pairs evenly spaced over the split, so that the sheet shows its whole range."""
+    count = min(rows * pairs_per_row, len(pairs.names))
+    chosen = np.linspace(0, len(pairs.names) - 1, count).round().astype(int)
+    shown = displayable(pairs.source[chosen], info)
+    images = [image for k, source in zip(chosen, shown, strict=True) for image in (source, pairs.target[k])]
+    per_row = 2 * pairs_per_row
+    return contact_sheet([images[start : start + per_row] for start in range(0, len(images), per_row)])
+
+
+def _read_array(path: Path, info: DatasetInfo, split: str, channels: int) -> ImagesU8:
+    remedy = _remedy(info.recipe)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"'{path}' is missing or damaged ({error}). {remedy}") from error
+    expected = (info.counts[split], info.size, info.size, channels)
+    if array.shape != expected or array.dtype != np.uint8:
+        raise DatasetError(f"'{path}' is {array.dtype} {array.shape}; dataset.json promises uint8 {expected}. {remedy}")
+    return array  # type: ignore[no-any-return]
+
+
+def _remedy(recipe: str, root: Path | None = None) -> str:
+    return f"Run `inkwash-train prepare {recipe} --out {root or 'FOLDER'}` to make it anew."

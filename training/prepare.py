@@ -1,0 +1,96 @@
+"""From a recipe and its images to a prepared data set on disk. It makes no pair itself: recipes do."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+from training.datasets import DatasetInfo, ImagesU8, digest, write_dataset
+from training.download import fetch
+from training.recipes import RECIPES
+from training.recipes.recipe import Draft, Recipe, SourceError
+
+
+def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -> DatasetInfo:
+    """Makes the pairs of a recipe at `size` pixels and writes them to `out`.
+
+    Args:
+        recipe_name: A key of `RECIPES`.
+        source: Folder with the original files; None downloads them (to the user's cache) first.
+        out: Folder to make; an earlier data set there is replaced.
+        size: Height and width of every image, pixels.
+
+    Raises:
+        SourceError: `source` lacks what the recipe reads.
+        DownloadError: The public original could not be fetched.
+        DatasetError: `out` holds something else.
+    """
+    recipe = _recipe(recipe_name)
+    folder = source if source is not None else _download(recipe)
+    if not folder.is_dir():
+        raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
+    draft = recipe.build(folder, size)
+    for split, pairs in draft.splits.items():
+        if len(pairs.names) == 0:
+            raise SourceError(f"Recipe '{recipe.name}' found no pair for split '{split}' in '{folder}'; it needs {recipe.needs}.")
+    info = _describe(recipe, draft, size)
+    write_dataset(out, info, draft.splits)
+    return info
+
+
+def median_stroke_width(lines: ImagesU8) -> float:
+    """Median over drawings of the width of their strokes, pixels. Lines are dark on white paper, (N, H, W, 1).
+
+    On the middle line of a stroke the distance to the paper is half its width; with distances between pixel centres that is
+    (width + 1) / 2.
+    """
+    widths = [width for drawing in lines if (width := _stroke_width(drawing[..., 0])) is not None]
+    if not widths:
+        raise SourceError("The drawings hold no ink, so their stroke width cannot be measured.")
+    return round(float(np.median(widths)), 2)
+
+
+def _stroke_width(drawing: ImagesU8) -> float | None:
+    ink = drawing < 128
+    middle = skeletonize(ink)
+    if not middle.any():
+        return None
+    return 2 * float(np.median(ndimage.distance_transform_edt(ink)[middle])) - 1
+
+
+def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
+    is_line = recipe.kind == "line"
+    return DatasetInfo(
+        recipe=recipe.name,
+        title=dict(recipe.title),
+        kind=recipe.kind,
+        channels=1,
+        size=size,
+        palette=recipe.palette,
+        background=recipe.background,
+        ink="dark" if is_line else None,
+        line_width_px=median_stroke_width(draft.splits["train"].source) if is_line else None,
+        counts={split: len(pairs.names) for split, pairs in draft.splits.items()},
+        rejects=dict(sorted(Counter(draft.rejects.values()).items())),
+        origin=recipe.origin,
+        sha256=digest(draft.splits),
+    )
+
+
+def _recipe(name: str) -> Recipe:
+    if name not in RECIPES:
+        raise SourceError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def _download(recipe: Recipe) -> Path:
+    """Fetches the public original into the user's cache, where an interrupted download is taken up again."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "inkwash" / recipe.name
+    fetch(recipe.downloads, folder)
+    return folder

@@ -1,0 +1,11 @@
+"""The data sets one can prepare by name. One file a recipe; a new one is one more row here."""
+
+from __future__ import annotations
+
+from training.recipes import facades, noto_emoji
+from training.recipes.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    "noto-emoji": noto_emoji.RECIPE,
+    "facades": facades.RECIPE,
+}

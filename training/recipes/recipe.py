@@ -1,0 +1,59 @@
+"""What every recipe says and does. It knows no recipe in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from training.datasets import Origin, Pairs, PaletteEntry
+
+
+class SourceError(ValueError):
+    """A source folder lacks what the recipe reads, or a file in it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file of the public original.
+
+    Attributes:
+        path: Where it lies below the source folder; archives are unpacked there.
+        sha256: None while unknown; then the computed one is printed.
+        members: For an archive: prefix of wanted members -> folder they go to.
+    """
+
+    url: str
+    path: str
+    sha256: str | None = None
+    members: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a recipe makes of a source folder, before it is written.
+
+    Attributes:
+        rejects: File name -> why it was left out.
+    """
+
+    splits: Mapping[str, Pairs]
+    rejects: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One data set: where it comes from and how its pairs are made."""
+
+    name: str
+    title: Mapping[str, str]
+    kind: Literal["line", "labels"]
+    palette: tuple[PaletteEntry, ...]
+    background: int
+    origin: Origin
+    downloads: tuple[Download, ...]
+    needs: str
+    """What a source folder must hold, in words for error messages."""
+    build: Callable[[Path, int], Draft]
+    """(source folder, size in pixels) -> pairs. Raises `SourceError`."""
