@@ -1,7 +1,7 @@
 """Prepared data sets: what is in such a folder, how it is written, checked and opened.
 
-A prepared folder holds every pair at its final size as uint8, so that training reads no image files. This module knows no recipe
-and does no augmentation.
+A prepared folder holds every pair at its final size as uint8, so that training reads no image files. This module knows no
+recipe and does no augmentation.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Pairs:
 
     def __post_init__(self) -> None:
         if not len(self.names) == len(self.source) == len(self.target):
-            raise ValueError(f"{len(self.names)} names, {len(self.source)} sources and {len(self.target)} targets do not pair up.")
+            lengths = f"{len(self.names)} names, {len(self.source)} sources and {len(self.target)} targets"
+            raise ValueError(f"{lengths} do not pair up; give one of each for every pair.")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def _receive(url: str, part: Path, console: Console) -> None:
         raise DownloadError(f"{url} answered {error.code} {error.reason}. {_BY_HAND}") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise DownloadError(f"Could not fetch {url} ({reason}). Check the network and run again: it goes on. {_BY_HAND}") from error
+        message = f"Could not fetch {url} ({reason}). Check the network and run again: it goes on where it stopped. {_BY_HAND}"
+        raise DownloadError(message) from error
 
 
 def _open(url: str, have: int) -> HTTPResponse:
@@ -110,8 +111,8 @@ def _check(download: Download, part: Path, console: Console) -> None:
     elif computed != download.sha256:
         part.unlink()
         raise DownloadError(
-            f"{download.url} is not the expected file: sha256 {computed}, expected {download.sha256}. It was deleted; run again, "
-            f"and if it stays so the original has changed. {_BY_HAND}"
+            f"{download.url} is not the expected file: its sha256 is {computed}, not {download.sha256}. It was deleted; run "
+            f"again, and if it stays so the original has changed. {_BY_HAND}"
         )
 
 

@@ -36,8 +36,8 @@ def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -
         raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
     draft = recipe.build(folder, size)
     for split, pairs in draft.splits.items():
-        if len(pairs.names) == 0:
-            raise SourceError(f"Recipe '{recipe.name}' found no pair for split '{split}' in '{folder}'; it needs {recipe.needs}.")
+        if not pairs.names:
+            raise SourceError(f"Recipe '{recipe.name}' found no pair for '{split}' in '{folder}'; it needs {recipe.needs}.")
     info = _describe(recipe, draft, size)
     write_dataset(out, info, draft.splits)
     return info
@@ -57,7 +57,7 @@ def median_stroke_width(lines: ImagesU8) -> float:
 
 def _stroke_width(drawing: ImagesU8) -> float | None:
     ink = drawing < 128
-    middle = skeletonize(ink)
+    middle = skeletonize(ink)  # type: ignore[no-untyped-call]
     if not middle.any():
         return None
     return 2 * float(np.median(ndimage.distance_transform_edt(ink)[middle])) - 1

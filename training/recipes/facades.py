@@ -40,8 +40,13 @@ PALETTE = tuple(
         )
     )
 )
-TRUSTED_DISTANCE = 40.0
-"""RGB distance to a class colour below which a pixel may be that class; neighbouring classes are 72 to 80 apart."""
+# JPEG keeps brightness at full resolution and colour at half: colour counts less, and on a seam hardly at all.
+TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], dtype=np.float32).T
+REGION_CHROMA_WEIGHT, SEAM_CHROMA_WEIGHT = 0.4, 0.12
+TRUSTED_DISTANCE = 22.0
+"""Weighted distance to a class colour below which a pixel may be that class."""
+TRUSTED_AREA = 10
+"""Pixels; smaller islands of a class are blends of their neighbours."""
 
 NOTICE = """\
 CMP Facade Database, Center for Machine Perception, Czech Technical University in Prague.
@@ -61,22 +66,40 @@ def build(source: Path, size: int) -> Draft:
 def snap_labels(image_u8: ImagesU8) -> NDArray[np.uint8]:
     """Colours of a JPEG label map (H, W, 3) -> class indices (H, W).
 
-    A pixel is trusted when its colour is near a class and it lies in a 3x3 block of that class. Every other pixel takes, among the
-    classes trusted within two pixels, the one whose colour is nearest; failing that, the nearest trusted pixel's class.
+    A pixel is trusted when its colour is near a class and it lies in a region of that class. Every other pixel takes, among the
+    classes trusted within four pixels, the one of nearest brightness; failing that, the nearest trusted pixel's class.
     """
-    colors = np.array([entry.rgb for entry in PALETTE], dtype=np.float32)
-    distances = np.linalg.norm(image_u8[:, :, None].astype(np.float32) - colors, axis=-1)  # (H, W, classes)
-    nearest = distances.argmin(axis=-1)
+    distances = _distances(image_u8, REGION_CHROMA_WEIGHT)
+    nearest: NDArray[np.uint8] = distances.argmin(axis=-1).astype(np.uint8)
     near_enough = distances.min(axis=-1) < TRUSTED_DISTANCE
-    block = np.ones((3, 3), bool)
-    trusted = np.stack([ndimage.binary_opening((nearest == k) & near_enough, block) for k in range(len(colors))], axis=-1)
+    trusted = np.stack([_regions((nearest == k) & near_enough) for k in range(len(PALETTE))], axis=-1)
     if not trusted.any():
-        return nearest.astype(np.uint8)
-    reachable = ndimage.binary_dilation(trusted, np.ones((5, 5, 1), bool))
-    snapped = np.where(reachable, distances, np.inf).argmin(axis=-1)
-    rows, columns = ndimage.distance_transform_edt(~trusted.any(-1), return_distances=False, return_indices=True)
-    snapped = np.where(reachable.any(-1), snapped, nearest[rows, columns])
-    return np.where(trusted.any(-1), nearest, snapped).astype(np.uint8)
+        return nearest
+    reachable = ndimage.binary_dilation(trusted, np.ones((9, 9, 1), bool))
+    seams = np.where(reachable, _distances(image_u8, SEAM_CHROMA_WEIGHT), np.inf).argmin(axis=-1)
+    is_trusted = trusted.any(axis=-1)
+    rows, columns = ndimage.distance_transform_edt(~is_trusted, return_distances=False, return_indices=True)
+    elsewhere = np.where(reachable.any(axis=-1), seams, nearest[rows, columns])
+    snapped: NDArray[np.uint8] = np.where(is_trusted, nearest, elsewhere).astype(np.uint8)
+    return snapped
+
+
+def _distances(image_u8: ImagesU8, chroma_weight: float) -> NDArray[np.float32]:
+    """Weighted YCbCr distance of each pixel to each class colour, (H, W, classes)."""
+    to_weighted = TO_YCBCR * np.array([1, chroma_weight, chroma_weight], dtype=np.float32)
+    colors = np.array([entry.rgb for entry in PALETTE], dtype=np.float32) @ to_weighted
+    pixels = image_u8.astype(np.float32) @ to_weighted
+    distances: NDArray[np.float32] = np.linalg.norm(pixels[:, :, None] - colors, axis=-1).astype(np.float32)
+    return distances
+
+
+def _regions(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What remains of a mask without threads one pixel wide and small islands."""
+    opened = ndimage.binary_opening(mask, np.ones((2, 2), bool))
+    labels, count = ndimage.label(opened)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    kept: NDArray[np.bool_] = opened & (areas >= TRUSTED_AREA)[labels]
+    return kept
 
 
 def _read_split(folder: Path, size: int) -> Pairs:
