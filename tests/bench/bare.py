@@ -1,0 +1,134 @@
+"""The least that any service must do: decode, run the session, encode, in a plain loop. It shares no code with the server."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from PIL import Image
+
+from server.manifest import FlexibleSize, ImageInput, InputKind, LatentDistribution, Manifest
+
+THREADS = 2
+JPEG_QUALITY = 90
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder and the drawing that every measurement sends: its first sample."""
+
+    folder: Path
+    manifest: Manifest
+    drawing: bytes
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / "model.onnx"
+
+
+def read_models(root: Path) -> list[Model]:
+    """The models below `root` that have a sample to draw.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    models = []
+    for path in sorted(root.glob("*/manifest.json")):
+        manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        if manifest.samples:
+            drawing = path.parent / manifest.samples[0].inputs[manifest.inputs[0].name]
+            models.append(Model(path.parent, manifest, drawing.read_bytes()))
+    if not models:
+        raise FileNotFoundError(f"'{root}' holds no model with a sample; name a folder of model folders: --models DIR.")
+    return models
+
+
+class BareLoop:
+    """One model, one session, one thread of Python."""
+
+    def __init__(self, model: Model) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        self._session = onnxruntime.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
+        self._main = model.manifest.inputs[0]
+        self._palette = _palette(self._main)
+        self._drawing = model.drawing
+        self._fixed = _fixed_feeds(model.manifest)
+
+    def translate(self) -> bytes:
+        """The drawing's PNG to the result's JPEG."""
+        result = self.run(self.decode())
+        buffer = io.BytesIO()
+        Image.fromarray(result[0].squeeze()).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        return buffer.getvalue()
+
+    def decode(self) -> Array:
+        """The drawing as the graph takes it: (1, H, W, C)."""
+        with Image.open(io.BytesIO(self._drawing)) as picture:
+            pixels = np.asarray(picture.convert("RGB" if self._palette is not None else _MODES[self._main.channels]))
+        if self._palette is not None:
+            packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+            pixels = self._palette[packed]
+        return pixels.reshape(1, *pixels.shape[:2], self._main.channels)
+
+    def run(self, image: Array) -> Array:
+        """One run of the session."""
+        (result,) = self._session.run(["image"], {**self._fixed, self._main.name: image})
+        return np.asarray(result)
+
+    def time_translations(self, count: int) -> list[float]:
+        """Milliseconds of `count` translations, one after another."""
+        return [_milliseconds(self.translate) for _ in range(count)]
+
+    def time_runs(self, count: int) -> list[float]:
+        """Milliseconds of `count` runs of the session alone."""
+        image = self.decode()
+        return [_milliseconds(lambda: self.run(image)) for _ in range(count)]
+
+
+def _milliseconds(work: Any) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def _palette(spec: ImageInput) -> Array | None:
+    """Class by packed RGB; colours off the palette become class 0. The drawing measured with has none."""
+    if spec.kind is not InputKind.LABELS or spec.palette is None:
+        return None
+    table = np.zeros(2**24, np.uint8)
+    for entry in spec.palette:
+        table[int(entry.color[1:], 16)] = entry.index
+    return table
+
+
+def _fixed_feeds(manifest: Manifest) -> dict[str, Array]:
+    """All inputs but the main one: empty canvases, one draw of the latent, parameters at their defaults."""
+    feeds: dict[str, Array] = {}
+    for spec in manifest.inputs[1:]:
+        height, width = _side(spec)
+        feeds[spec.name] = np.broadcast_to(np.array(spec.background, np.uint8), (1, height, width, spec.channels)).copy()
+    if manifest.latent:
+        shape = (1, *manifest.latent.shape)
+        generator = np.random.default_rng(7)
+        is_normal = manifest.latent.distribution is LatentDistribution.NORMAL
+        drawn: Array = generator.standard_normal(shape) if is_normal else generator.integers(0, 2, shape)
+        feeds[manifest.latent.name] = drawn.astype(np.float32)
+    for parameter in manifest.parameters:
+        feeds[parameter.name] = np.full((1, 1), parameter.default, np.float32)
+    return feeds
+
+
+def _side(spec: ImageInput) -> tuple[int, int]:
+    if isinstance(spec.size, FlexibleSize):
+        return spec.size.min, spec.size.min
+    return spec.size.height, spec.size.width
