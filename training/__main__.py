@@ -23,6 +23,11 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 EXIT_STOPPED = 130
 
 
+@app.callback()
+def _commands() -> None:
+    """From a folder of images to a model that others can draw on."""
+
+
 @app.command()
 def train(
     config: Annotated[str, typer.Argument(help="A .toml file, or the name of a published configuration such as 'emoji'.")],

@@ -19,6 +19,9 @@ from training.source import SourceSpec
 PAPER = 1.0
 """Value of empty paper and of white in [-1, 1]."""
 
+_SOLID_RADIUS = 6
+"""Ink that reaches further than this many pixels every way is an area, not a line."""
+
 
 class PairAugment:
     """Turns uint8 pairs into augmented network inputs.
@@ -66,6 +69,9 @@ class PairAugment:
         """Lines in [-1, 1], dark on paper, as other pens and hands would draw them."""
         config = self._config
         ink = (PAPER - lines) / 2  # 0 on paper, 1 on ink
+        if config.line_hollow_share:
+            is_hollow = (torch.rand(len(ink), generator=generator) < config.line_hollow_share).to(ink.device)
+            ink = torch.where(is_hollow.reshape(-1, 1, 1, 1), _hollow(ink), ink)
         if config.line_thicken_px or config.line_thin_px:
             change = _uniform(len(ink), -config.line_thin_px, config.line_thicken_px, generator).to(ink.device)
             ink = _change_width(ink, change.reshape(-1, 1, 1, 1))
@@ -103,12 +109,22 @@ def _wobble(grid: Tensor, amplitude_px: float, generator: torch.Generator) -> Te
 
 def _change_width(ink: Tensor, change_px: Tensor) -> Tensor:
     """Widens (positive) or narrows lines by `change_px` (N, 1, 1, 1), blending between whole-pixel dilations and erosions."""
-    dilated = [ink]
-    for _ in range(math.ceil(max(float(change_px.max()) / 2, 0))):
-        dilated.append(F.max_pool2d(dilated[-1], 3, stride=1, padding=1))  # one pixel on either side
-    wide = _blend(dilated, change_px.clamp(min=0) / 2)
-    eroded = -F.max_pool2d(-wide, 3, stride=1, padding=1)
-    return torch.lerp(wide, eroded, (-change_px / 2).clamp(0, 0.75))  # never whole: a thin line must not vanish
+    stages = math.ceil(float(change_px.abs().max()) / 2)  # a pixel on either side
+    wide, thin = [ink], [ink]
+    for _ in range(stages):
+        wide.append(_dilate(wide[-1]))
+        eroded = _erode(thin[-1])
+        vanishing = thin[-1] - _dilate(eroded)  # what a dilation cannot bring back is a line about to break: it stays
+        thin.append(torch.maximum(eroded, vanishing))
+    return torch.where(change_px > 0, _blend(wide, change_px / 2), _blend(thin, -change_px / 2))
+
+
+def _dilate(ink: Tensor, radius: int = 1) -> Tensor:
+    return F.max_pool2d(ink, 2 * radius + 1, stride=1, padding=radius)
+
+
+def _erode(ink: Tensor, radius: int = 1) -> Tensor:
+    return -_dilate(-ink, radius)
 
 
 def _blend(stages: list[Tensor], position: Tensor) -> Tensor:
@@ -116,6 +132,11 @@ def _blend(stages: list[Tensor], position: Tensor) -> Tensor:
     for index in range(1, len(stages)):
         result = torch.lerp(result, stages[index], (position - (index - 1)).clamp(0, 1))
     return result
+
+
+def _hollow(ink: Tensor) -> Tensor:
+    """Empties solid areas and leaves their outline: people draw a ball's outline and do not fill it."""
+    return ink - torch.minimum(ink, _dilate(_erode(ink, _SOLID_RADIUS)))
 
 
 def _gap_mask(ink: Tensor, most: int, generator: torch.Generator) -> Tensor:

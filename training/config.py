@@ -95,6 +95,7 @@ class AugmentConfig(_Section):
     crop_size: int = Field(default=0, ge=0, description="Train on random crops of this side instead of whole images; 0: whole.")
     line_thicken_px: float = Field(default=0.0, ge=0, le=8, description="Largest thickening of drawn lines.")
     line_thin_px: float = Field(default=0.0, ge=0, le=4, description="Largest thinning of drawn lines.")
+    line_hollow_share: float = Field(default=0.0, ge=0, le=1, description="Share of drawings whose solid areas become outlines.")
     line_gaps: int = Field(default=0, ge=0, le=64, description="Most gaps knocked into the lines of one drawing.")
     line_warp_px: float = Field(default=0.0, ge=0, le=16, description="Largest wobble of the lines against their picture.")
 

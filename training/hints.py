@@ -79,7 +79,7 @@ def _recolor_region(image: Tensor, points: Tensor, color: Tensor) -> Tensor:
     """Moves the colours like that at `points` (N, 2) to `color` (N, 3); shading stays, since differences are kept."""
     old = _colors_at(image, points[:, None])[:, 0][:, :, None, None]  # (N, 3, 1, 1)
     distance = (image - old).square().sum(dim=1, keepdim=True)
-    membership = torch.exp(-distance / 0.18)  # sigma 0.3 in [-1, 1]
+    membership = torch.exp(-distance / 0.32)  # sigma 0.4 in [-1, 1], wide enough for shades of the colour
     return (image + membership * (color[:, :, None, None] - old)).clamp(-1, 1)
 
 
@@ -87,7 +87,7 @@ def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Gener
     """Paints a short stroke of one colour at each used centre; some keep inside their colour, as a careful hand would."""
     n, count, _ = centers.shape
     size, device = target.shape[-1], target.device
-    radius = (1.5 + 9 * torch.rand(n, count, generator=generator).square()).to(device) * size / 256
+    radius = ((2 + 12 * torch.rand(n, count, generator=generator).square()).to(device) * size / 256).clamp(min=0.8)
     length = torch.rand(n, count, generator=generator).square() * 40 * size / 256
     angle = torch.rand(n, count, generator=generator) * (2 * torch.pi)
     ends = centers + (torch.stack([torch.sin(angle), torch.cos(angle)], -1) * length[..., None]).to(device)

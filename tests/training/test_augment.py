@@ -1,0 +1,100 @@
+"""Augmentation: both halves move together, the seed decides, labels stay labels."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from training.augment import PairAugment
+from training.config import AugmentConfig
+from training.source import SourceSpec
+
+SIZE = 32
+ALL_MOVES = {"zoom_min": 0.8, "zoom_max": 1.2, "stretch": 0.1, "rotation_degrees": 20, "shift": 0.1}
+
+
+def _augment(kind: str = "line", classes: int = 0, **options: object) -> PairAugment:
+    config = AugmentConfig(image_size=SIZE, **options)  # type: ignore[arg-type]
+    return PairAugment(config, SourceSpec(kind, 1, classes))  # type: ignore[arg-type]
+
+
+def _seed(value: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(value)
+
+
+def _picture(seed: int = 0) -> Tensor:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.integers(0, 256, (4, SIZE, SIZE, 1), np.uint8))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_halves_get_the_same_geometry(seed: int) -> None:
+    picture = _picture(seed)
+    source, target = _augment(**ALL_MOVES)(picture, picture.expand(-1, -1, -1, 3), _seed(seed))
+    assert torch.allclose(source.expand(-1, 3, -1, -1), target, atol=1e-6)
+
+
+def test_augmentation_moves_something_and_the_seed_decides_what() -> None:
+    picture = _picture()
+    pair = (picture, picture.expand(-1, -1, -1, 3))
+    augment = _augment(**ALL_MOVES)
+    first, again, other = augment(*pair, _seed(1))[0], augment(*pair, _seed(1))[0], augment(*pair, _seed(2))[0]
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_no_augmentation_is_the_identity() -> None:
+    picture = _picture()
+    source, _ = _augment(zoom_max=1.0, flip=False)(picture, picture.expand(-1, -1, -1, 3), _seed())
+    assert torch.allclose(source, picture.permute(0, 3, 1, 2) / 127.5 - 1, atol=1e-4)  # float32 sampling grid
+
+
+def test_what_lies_outside_a_shrunken_picture_is_white() -> None:
+    black = torch.zeros(1, SIZE, SIZE, 1, dtype=torch.uint8)
+    source, target = _augment(zoom_min=0.5, zoom_max=0.5)(black, black.expand(-1, -1, -1, 3), _seed())
+    assert source[0, 0, 0, 0] == 1
+    assert target[0, :, 0, 0].eq(1).all()
+    assert source.min() == -1
+
+
+def test_labels_stay_one_class_a_pixel() -> None:
+    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (2, SIZE, SIZE, 1), np.uint8))
+    source, _ = _augment("labels", classes=3, **ALL_MOVES)(labels, labels.expand(-1, -1, -1, 3), _seed())
+    assert source.shape == (2, 3, SIZE, SIZE)
+    assert source.sum(dim=1).eq(1).all()
+
+
+def test_crops_have_the_crop_size_and_keep_the_scale() -> None:
+    column = torch.arange(SIZE, dtype=torch.uint8).reshape(1, 1, SIZE, 1).expand(1, SIZE, SIZE, 1).contiguous()
+    source, _ = _augment(crop_size=16, zoom_max=1.0, flip=False)(column, column.expand(-1, -1, -1, 3), _seed())
+    assert source.shape == (1, 1, 16, 16)
+    steps = (source[0, 0, 0].diff() * 127.5).mean().item()
+    assert steps == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("option", "darker"), [("line_thicken_px", True), ("line_thin_px", False)])
+def test_line_width_changes_only_the_lines(option: str, darker: bool) -> None:
+    drawing = torch.full((8, SIZE, SIZE, 1), 255, dtype=torch.uint8)
+    drawing[:, 14:17] = 0
+    still = {"zoom_max": 1.0, "flip": False}
+    plain, target = _augment(**still)(drawing, drawing.expand(-1, -1, -1, 3), _seed())
+    changed, same_target = _augment(**still, **{option: 3.0})(drawing, drawing.expand(-1, -1, -1, 3), _seed())
+    assert torch.equal(target, same_target)
+    means = changed.mean(dim=(1, 2, 3)) - plain.mean(dim=(1, 2, 3))
+    assert (means.mean() < -0.02) if darker else (means.mean() > 0.005)
+    assert changed.min() < 0.6  # the thinnest line is still there
+
+
+def test_gaps_remove_ink_and_never_add_any() -> None:
+    drawing = torch.zeros(8, SIZE, SIZE, 1, dtype=torch.uint8)
+    source, _ = _augment(zoom_max=1.0, line_gaps=20)(drawing, drawing.expand(-1, -1, -1, 3), _seed())
+    assert source.max() == 1
+    assert source.min() == -1
+
+
+def test_wobble_moves_lines_but_not_their_picture() -> None:
+    picture = _picture()
+    still = {"zoom_max": 1.0, "flip": False}
+    source, target = _augment(**still, line_warp_px=4.0)(picture, picture.expand(-1, -1, -1, 3), _seed())
+    assert torch.allclose(target[:, :1], picture.permute(0, 3, 1, 2) / 127.5 - 1, atol=1e-4)
+    assert not torch.allclose(source, target[:, :1], atol=0.1)

@@ -1,0 +1,114 @@
+"""The pix2pix family: it learns, its parts do what the paper says, and what is exported is what was trained."""
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from tests.training.conftest import BuildConfig, tiny_pairs
+from training.batches import held_out_batch
+from training.families.pix2pix import Pix2Pix
+from training.families.protocol import Batch
+from training.source import SourceSpec
+
+LINE = SourceSpec("line")
+LABELS = SourceSpec("labels", 1, 3)
+
+
+def _batch(source: SourceSpec, *, has_hints: bool = False) -> Batch:
+    pairs = tiny_pairs(4, source.kind)
+    return held_out_batch(*pairs, source, torch.device("cpu"), has_hints=has_hints)
+
+
+@pytest.mark.parametrize("source", [LINE, LABELS], ids=lambda source: source.kind)
+@pytest.mark.parametrize("adversarial", ["vanilla", "lsgan"])
+def test_family_overfits_one_batch(source: SourceSpec, adversarial: str, tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(loss={"adversarial": adversarial}), source, fabric)
+    batch = _batch(source)
+    first = family.step(batch)["l1"]
+    for _ in range(80):
+        last = family.step(batch)["l1"]
+    assert last < first / 4
+
+
+def test_same_seed_gives_the_same_weights(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    assert torch.equal(_trained(tiny_config, fabric, 3), _trained(tiny_config, fabric, 3))
+    assert not torch.equal(_trained(tiny_config, fabric, 3), _trained(tiny_config, fabric, 4))
+
+
+def test_step_returns_the_four_unweighted_losses(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    losses = Pix2Pix(tiny_config(), LINE, fabric).step(_batch(LINE))
+    assert set(losses) == {"discriminator_real", "discriminator_fake", "adversarial", "l1"}
+    assert 0 < losses["l1"] < 2
+
+
+def test_discriminator_loss_is_halved(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    """The gradient that reaches the discriminator is that of half the sum of its two losses."""
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    batch = _batch(LINE)
+    fake = torch.zeros_like(batch["target"])
+    discriminator = family.networks["discriminator"]
+    real_logits = discriminator(torch.cat([batch["source"], batch["target"]], 1))
+    fake_logits = discriminator(torch.cat([batch["source"], fake], 1))
+    full = torch.nn.functional.softplus(-real_logits).mean() + torch.nn.functional.softplus(fake_logits).mean()
+    expected = torch.autograd.grad(full, next(discriminator.parameters()))[0] / 2
+    family._step_discriminator(batch["source"], batch["target"], fake)
+    gradient = next(discriminator.parameters()).grad
+    assert gradient is not None
+    assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)  # float32
+
+
+def test_generator_step_leaves_the_discriminator_alone(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    batch = _batch(LINE)
+    before = [parameter.clone() for parameter in family.networks["discriminator"].parameters()]
+    noise = torch.ones(4, int(family.networks["average"].noise_size))  # type: ignore[arg-type]
+    fake = family.networks["generator"](batch["source"], noise)
+    family._step_generator(batch["source"], batch["target"], fake)
+    assert all(map(torch.equal, before, family.networks["discriminator"].parameters()))
+
+
+def test_average_follows_the_generator_and_is_what_is_exported(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    for _ in range(3):
+        family.step(_batch(LINE))
+    average, generator = family.networks["average"], family.networks["generator"]
+    pairs = list(zip(average.parameters(), generator.parameters(), strict=True))
+    assert any(not torch.equal(a, g) for a, g in pairs)
+    exported = family.exportable().module.state_dict()
+    assert torch.equal(exported["generator.last.convolution.1.weight"], average.state_dict()["last.convolution.1.weight"])
+
+
+def test_exportable_maps_bytes_to_bytes_and_hints_change_them(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(hints={"enabled": True}), LINE, fabric)
+    exportable = family.exportable()
+    assert exportable.image_names == ("image", "hints")
+    assert exportable.latent is not None
+    image = torch.from_numpy(tiny_pairs(2)[0])
+    hints = torch.zeros(2, 32, 32, 4, dtype=torch.uint8)
+    latent = torch.ones(2, *exportable.latent.shape)
+    plain = exportable.module(image, hints, latent)
+    hints[:, 8:16, 8:16] = torch.tensor([255, 0, 0, 255], dtype=torch.uint8)
+    assert plain.shape == (2, 32, 32, 3)
+    assert plain.dtype == torch.uint8
+    assert not torch.equal(plain, exportable.module(image, hints, latent))
+
+
+def test_colour_under_transparent_hints_is_ignored(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    exportable = Pix2Pix(tiny_config(hints={"enabled": True}), LINE, fabric).exportable()
+    assert exportable.latent is not None
+    image = torch.from_numpy(tiny_pairs(1)[0])
+    latent = torch.ones(1, *exportable.latent.shape)
+    black, white = (torch.full((1, 32, 32, 4), value, dtype=torch.uint8) for value in (0, 255))
+    white[..., 3] = 0
+    assert torch.equal(exportable.module(image, black, latent), exportable.module(image, white, latent))
+
+
+def _trained(tiny_config: BuildConfig, fabric: Fabric, seed: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    family.step(_batch(LINE))
+    return torch.cat([parameter.flatten() for parameter in family.networks["generator"].parameters()])
