@@ -14,7 +14,9 @@ from training.datasets import DatasetError
 from training.loop import DivergedError
 from training.run import RunError
 
-app = typer.Typer(name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True)
+app = typer.Typer(
+    name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
+)
 console = Console(stderr=True)
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -33,7 +35,9 @@ def train(
     config: Annotated[str, typer.Argument(help="A .toml file, or the name of a published configuration such as 'emoji'.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override, as section.key=value. Repeatable.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run directory; runs/<name> when absent.")] = None,
-    resume: Annotated[str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")] = "never",
+    resume: Annotated[
+        str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")
+    ] = "never",
     init_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many devices, or 'auto'.")] = "1",

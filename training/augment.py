@@ -26,8 +26,8 @@ _SOLID_RADIUS = 6
 class PairAugment:
     """Turns uint8 pairs into augmented network inputs.
 
-    source_u8: (N, H, W, C), target_u8: (N, H, W, 3). Result: source (N, channels, S, S), target (N, 3, S, S) in [-1, 1], S the image
-    size or the crop size.
+    source_u8: (N, H, W, C), target_u8: (N, H, W, 3). Result: source (N, channels, S, S), target (N, 3, S, S) in [-1, 1], where
+    S is the image size or the crop size.
     """
 
     def __init__(self, config: AugmentConfig, source: SourceSpec) -> None:

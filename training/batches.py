@@ -1,4 +1,4 @@
-"""From a prepared data set in memory to augmented batches on the device. Every batch is a function of seed and position alone."""
+"""From a prepared data set in memory to augmented batches on the device; each depends on seed and position alone."""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ class OptimizerConfig(_Section):
     batch_size: int = Field(default=1, ge=1)
     total_images: int = Field(default=80_000, ge=1, description="Pairs shown to the generator over the run, repeats counted.")
     decay_start: float = Field(default=0.5, ge=0, le=1, description="Share of the run with constant rate; then linear to zero.")
-    ema_half_life_images: float = Field(default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average.")
+    ema_half_life_images: float = Field(
+        default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average."
+    )
 
 
 class AugmentConfig(_Section):
@@ -95,7 +97,9 @@ class AugmentConfig(_Section):
     crop_size: int = Field(default=0, ge=0, description="Train on random crops of this side instead of whole images; 0: whole.")
     line_thicken_px: float = Field(default=0.0, ge=0, le=8, description="Largest thickening of drawn lines.")
     line_thin_px: float = Field(default=0.0, ge=0, le=4, description="Largest thinning of drawn lines.")
-    line_hollow_share: float = Field(default=0.0, ge=0, le=1, description="Share of drawings whose solid areas become outlines.")
+    line_hollow_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of drawings whose solid areas become outlines."
+    )
     line_gaps: int = Field(default=0, ge=0, le=64, description="Most gaps knocked into the lines of one drawing.")
     line_warp_px: float = Field(default=0.0, ge=0, le=16, description="Largest wobble of the lines against their picture.")
 
@@ -106,7 +110,9 @@ class HintConfig(_Section):
     enabled: bool = False
     none_share: float = Field(default=1 / 3, ge=0, le=1, description="Share of samples without a single hint.")
     max_dabs: int = Field(default=12, ge=1, le=64)
-    recolor_share: float = Field(default=0.6, ge=0, le=1, description="Share of hinted samples whose picture is recoloured first.")
+    recolor_share: float = Field(
+        default=0.6, ge=0, le=1, description="Share of hinted samples whose picture is recoloured first."
+    )
 
 
 class LoopConfig(_Section):

@@ -1,7 +1,7 @@
 """Colour hints for training: dabs, strokes and blobs of the target's colours.
 
-A hint must win over what the lines suggest. So some pictures are recoloured before hints are taken: from those the network cannot
-learn a usual colour, only to take up the dab. A share of samples has no hint, since hints are optional.
+A hint must win over what the lines suggest. So some pictures are recoloured before hints are taken: from those the network
+cannot learn a usual colour, only to take up the dab. A share of samples has no hint, since hints are optional.
 """
 
 from __future__ import annotations

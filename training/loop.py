@@ -84,13 +84,13 @@ def train(
                 values = {**meter.mean(), "learning_rate_factor": factor, "images_per_second": (images - start) / meter.seconds}
                 run.log(images, values, writer)
             if is_main and draw_samples and _crossed(before, images, config.loop.sample_every_images):
-                run.save_sample(images, draw_samples())
+                run.save_sample(images, draw_samples(), writer)
             if is_main and _crossed(before, images, config.loop.checkpoint_every_images):
                 run.save_checkpoint(checkpoint_state(family, images))
         if is_main and images > start:
             run.save_checkpoint(checkpoint_state(family, images))
             if draw_samples:
-                run.save_sample(images, draw_samples())
+                run.save_sample(images, draw_samples(), writer)
     return Outcome(images=images, is_complete=images >= total)
 
 

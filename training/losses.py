@@ -12,8 +12,8 @@ from training.config import AdversarialLoss
 def adversarial_loss(logits: Tensor, *, is_real: bool, kind: AdversarialLoss) -> Tensor:
     """Mean distance of logits from the verdict `is_real`.
 
-    Vanilla: -log sigmoid(l) for real, -log(1 - sigmoid(l)) for fake, computed as softplus. LSGAN: (l - 1)^2 and l^2. The generator
-    calls it with `is_real=True` on its own pictures, the non-saturating form (pix2pix, 3.3).
+    Vanilla: -log sigmoid(l) for real, -log(1 - sigmoid(l)) for fake, computed as softplus. LSGAN: (l - 1)^2 and l^2. The
+    generator calls it with `is_real=True` on its own pictures, the non-saturating form (pix2pix, 3.3).
     """
     logits = logits.float()
     if kind is AdversarialLoss.VANILLA:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
@@ -26,7 +26,7 @@ class RunError(ValueError):
 class Run:
     """Paths of one run and the few ways to write to them.
 
-        config.json  metrics.jsonl  checkpoints/last.ckpt  samples/000002000.png  tensorboard/  report.html
+    config.json  metrics.jsonl  checkpoints/last.ckpt  samples/000002000.png  tensorboard/  report.html
     """
 
     root: Path
@@ -71,7 +71,7 @@ class Run:
         """Replaces the checkpoint in one move, so that a kill in the middle leaves the old one."""
         partial = self.checkpoint.with_suffix(".partial")
         torch.save({"format": CHECKPOINT_FORMAT, **state}, partial)
-        os.replace(partial, self.checkpoint)
+        partial.replace(self.checkpoint)
 
     def load_checkpoint(self) -> dict[str, Any]:
         """The last checkpoint, on the CPU.
@@ -95,9 +95,10 @@ class Run:
         for name, value in values.items():
             writer.add_scalar(name, value, images)
 
-    def save_sample(self, images: int, sheet: Image.Image) -> None:
-        """Writes one sheet of held-out pictures."""
+    def save_sample(self, images: int, sheet: Image.Image, writer: SummaryWriter) -> None:
+        """Writes one sheet of held-out pictures, as a file and to TensorBoard."""
         sheet.save(self.samples / f"{images:09d}.png")
+        writer.add_image("held_out", np.asarray(sheet.convert("RGB")), images, dataformats="HWC")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -111,7 +112,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise RunError(f"Checkpoint {path} cannot be read ({error}); it may be damaged. Start again or restore a copy.") from error
+        raise RunError(f"Checkpoint {path} cannot be read ({error}); it is damaged. Start again or restore a copy.") from error
     if state.get("format") != CHECKPOINT_FORMAT:
-        raise RunError(f"Checkpoint {path} has format {state.get('format')}, not {CHECKPOINT_FORMAT}; use the version that wrote it.")
+        raise RunError(
+            f"Checkpoint {path} has format {state.get('format')}, not {CHECKPOINT_FORMAT}; use the version that wrote it."
+        )
     return state

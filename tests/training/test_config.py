@@ -15,14 +15,15 @@ def test_every_published_configuration_loads_and_is_named_after_its_file(path: P
 
 def test_overrides_take_toml_values_and_bare_text() -> None:
     config = load_config(
-        CONFIG_FOLDER / "emoji.toml", ["optimizer.batch_size=2", "data=some/where", "augment.flip=false", "loss.adversarial=lsgan"]
+        CONFIG_FOLDER / "emoji.toml",
+        ["optimizer.batch_size=2", "data=some/where", "augment.flip=false", "loss.adversarial=lsgan"],
     )
     assert (config.optimizer.batch_size, str(config.data), config.augment.flip) == (2, "some/where", False)
     assert config.loss.adversarial == "lsgan"
 
 
 def test_unknown_key_is_named() -> None:
-    with pytest.raises(ConfigError, match="Config key 'optimizer.batchsize' is unknown"):
+    with pytest.raises(ConfigError, match=r"Config key 'optimizer\.batchsize' is unknown"):
         load_config(CONFIG_FOLDER / "emoji.toml", ["optimizer.batchsize=2"])
 
 

@@ -42,9 +42,9 @@ class Pix2Pix:
         discriminator = _build_discriminator(config.discriminator, condition_channels + TARGET_CHANNELS)
         for network in (generator, discriminator):
             initialize_normal(network)
-        memory_format = torch.channels_last if config.loop.channels_last else torch.contiguous_format
-        generator = generator.to(memory_format=memory_format)  # type: ignore[call-overload]
-        discriminator = discriminator.to(memory_format=memory_format)
+        if config.loop.channels_last:
+            for network in (generator, discriminator):
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = copy.deepcopy(generator).requires_grad_(False).to(fabric.device)
         self._images_seen = torch.zeros((), dtype=torch.int64)
         self._generator, generator_optimizer = fabric.setup(generator, _adam(generator, config))
@@ -67,7 +67,7 @@ class Pix2Pix:
         return self._optimizers
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """Updates the discriminator, then the generator, then the average (3.3: alternating, the discriminator's loss halved)."""
+        """Updates the discriminator, the generator, then the average (3.3: alternating, the discriminator's loss halved)."""
         condition = self._condition(batch)
         target = batch["target"]
         fake = self._generator(condition, self._draw_noise(condition))
@@ -128,7 +128,7 @@ class Pix2Pix:
 
     @torch.no_grad()
     def _update_average(self, images: int) -> None:
-        """Moves the average towards the generator. Early on the half-life is a tenth of what was seen, so that it is not stale."""
+        """Moves the average towards the generator. Early on the half-life is a tenth of what was seen: it is never stale."""
         seen = cast(Tensor, self._average.images_seen)
         seen += images
         half_life = min(self._half_life, float(seen) / 10)

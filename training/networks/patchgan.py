@@ -10,8 +10,8 @@ class PatchDiscriminator(nn.Module):
 
     image: (N, in_channels, H, W), the condition and the picture beside each other along C. Result: logits (N, 1, h, w).
 
-    `layers` counts the stride-2 convolutions after which one of stride 1 follows, as in the authors' code: 1, 3 and 5 see 16, 70
-    and 286 pixels. Departure: instance statistics for batch norm, as in the generator.
+    `layers` counts the stride-2 convolutions after which one of stride 1 follows, as in the authors' code: 1, 3 and 5 see 16,
+    70 and 286 pixels. Departure: instance statistics for batch norm, as in the generator.
     """
 
     def __init__(self, in_channels: int, *, base_channels: int = 64, layers: int = 3) -> None:

@@ -84,7 +84,8 @@ class UNetGenerator(nn.Module):
                 offset += c * h * w
                 features = features * (mask * 2.0)  # dropout with p = 0.5 keeps the expectation by doubling what stays
             features = torch.cat([features, skips.pop()], dim=1)  # (N, 2 c, H / 2**level, W / 2**level)
-        return self.last(features, image if self.input_skip else None)
+        result: Tensor = self.last(features, image if self.input_skip else None)
+        return result
 
 
 class _Down(nn.Module):
@@ -112,7 +113,8 @@ class _Up(nn.Module):
         self.norm = nn.InstanceNorm2d(out_channels, affine=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.norm(self.convolution(torch.relu(features)))
+        result: Tensor = self.norm(self.convolution(torch.relu(features)))
+        return result
 
 
 class _Last(nn.Module):
@@ -133,4 +135,6 @@ class _Last(nn.Module):
 def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling, *, bias: bool) -> nn.Module:
     if upsampling is Upsampling.TRANSPOSE:
         return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
-    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
+    )

@@ -17,6 +17,7 @@ from rich.progress import track
 from scipy import ndimage
 
 from training.datasets import ImagesU8, Origin, Pairs
+from training.recipes.noto_emoji_drawings import drawings
 from training.recipes.recipe import Download, Draft, Recipe, SourceError
 
 FONT_FILE = "NotoEmoji-Regular.ttf"
@@ -236,4 +237,11 @@ RECIPE = Recipe(
     ),
     needs=f"png/emoji_u<hex>.png and {FONT_FILE}",
     build=build,
+    drawings=drawings,
+    weaknesses="""\
+- What an object's colour should be is not in its lines: unfamiliar outlines lean to the gold of faces. A hint settles it.
+- Lines much thinner or thicker than the pen's, shading by hatching and text are not understood.
+- It shades and fills; it does not correct a drawing. Open outlines leak colour.
+- Large empty areas far from any line stay white.
+""",
 )

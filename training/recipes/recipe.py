@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.datasets import Origin, Pairs, PaletteEntry
+from training.datasets import ImagesU8, Origin, Pairs, PaletteEntry
 
 
 class SourceError(ValueError):
@@ -43,6 +43,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A finished example for the gallery, made by us: each input as the graph takes it, (H, W, C) uint8."""
+
+    title: Mapping[str, str]
+    inputs: Mapping[str, ImagesU8]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One data set: where it comes from and how its pairs are made."""
 
@@ -57,3 +65,7 @@ class Recipe:
     """What a source folder must hold, in words for error messages."""
     build: Callable[[Path, int], Draft]
     """(source folder, size in pixels) -> pairs. Raises `SourceError`."""
+    drawings: Callable[[int, float | None], tuple[Drawing, ...]]
+    """(size, line width in pixels where there are lines) -> our own drawings, in no training set."""
+    weaknesses: str
+    """What a model of this data does badly, a Markdown list for the model card."""
