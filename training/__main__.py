@@ -11,7 +11,10 @@ from rich.console import Console
 
 from training.config import ConfigError, load_config
 from training.datasets import DatasetError
+from training.download import DownloadError
 from training.loop import DivergedError
+from training.recipes import RECIPES
+from training.recipes.recipe import SourceError
 from training.run import RunError
 
 app = typer.Typer(
@@ -24,10 +27,34 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 EXIT_STOPPED = 130
 
+EXPECTED_ERRORS = (ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError)
+
 
 @app.callback()
 def _commands() -> None:
     """From a folder of images to a model that others can draw on."""
+
+
+@app.command()
+def prepare(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe; 'list' shows them.")],
+    source: Annotated[Path | None, typer.Option(help="Folder with the original files; downloaded when absent.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; data/<recipe> when absent.")] = None,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Side of every picture, pixels.")] = 256,
+) -> None:
+    """Makes a data set of pairs, with counts, a preview sheet and the licence."""
+    from training.prepare import prepare as prepare_dataset
+
+    if recipe == "list":
+        _list_recipes()
+        return
+    folder = out or Path("data") / recipe
+    info = prepare_dataset(recipe, source, folder, size)
+    counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
+    left_out = sum(info.rejects.values())
+    console.print(
+        f"Wrote {counts} pairs to {folder}; left out {left_out}, see dataset.json. Look at {folder}/preview.png."
+    )
 
 
 @app.command()
@@ -62,6 +89,11 @@ def train(
     console.print(f"Done: {outcome.images} images in {root}. Next: inkwash-train evaluate {root}")
 
 
+def _list_recipes() -> None:
+    for recipe in RECIPES.values():
+        console.print(f"[bold]{recipe.name}[/]  needs {recipe.needs}", highlight=False)
+
+
 def _config_path(config: str) -> Path:
     published = CONFIG_FOLDER / f"{config}.toml"
     path = published if "/" not in config and published.is_file() else Path(config)
@@ -75,7 +107,7 @@ def main() -> None:
     """Runs the command line; expected errors are one clear line and exit code 2."""
     try:
         app()
-    except (ConfigError, DatasetError, RunError, DivergedError) as error:
+    except EXPECTED_ERRORS as error:
         console.print(f"[bold red]Error:[/] {error}", highlight=False)
         sys.exit(2)
 

@@ -91,7 +91,7 @@ class Pix2Pix:
     def exportable(self) -> Exportable:
         names = ("image", "hints") if self._has_hints else ("image",)
         served = ServedGenerator(copy.deepcopy(self._average).float().cpu(), self._source, has_hints=self._has_hints)
-        noise_size = cast(int, self._average.noise_size)
+        noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
         return Exportable(module=served.eval(), image_names=names, latent=latent)
 
@@ -101,7 +101,7 @@ class Pix2Pix:
         return torch.cat([batch["source"], batch["hints"]], dim=1)
 
     def _draw_noise(self, condition: Tensor) -> Tensor:
-        noise_size = cast(int, self._average.noise_size)
+        noise_size = self._average.noise_size
         return torch.empty(len(condition), noise_size, device=condition.device).bernoulli_(0.5)
 
     def _step_discriminator(self, condition: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,8 +133,9 @@ class Pix2Pix:
         seen += images
         half_life = min(self._half_life, float(seen) / 10)
         decay = 0.5 ** (images / half_life) if half_life > 0 else 0.0
-        parameters = list(self._average.parameters())
-        torch._foreach_lerp_(parameters, list(self._generator.module.parameters()), 1.0 - decay)
+        averages: list[Tensor] = list(self._average.parameters())
+        parameters: list[Tensor] = list(self._generator.module.parameters())
+        torch._foreach_lerp_(averages, parameters, 1.0 - decay)
 
 
 class ServedGenerator(nn.Module):
