@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.sheets import contact_sheet
+
 FORMAT_VERSION = 1
 
 ImagesU8 = NDArray[np.uint8]
@@ -174,18 +176,6 @@ def displayable(source: ImagesU8, info: DatasetInfo) -> ImagesU8:
         colors = np.array([entry.rgb for entry in info.palette], dtype=np.uint8)
         return colors[source[..., 0]]
     return np.repeat(source[..., :1], 3, axis=-1)
-
-
-def contact_sheet(rows: Sequence[Sequence[ImagesU8]], gap: int = 4) -> Image.Image:
-    """RGB images of one size in rows on white; shorter rows end in white."""
-    height, width = rows[0][0].shape[:2]
-    columns = max(len(row) for row in rows)
-    sheet = np.full((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, dtype=np.uint8)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            top, left = i * (height + gap), j * (width + gap)
-            sheet[top : top + height, left : left + width] = image
-    return Image.fromarray(sheet)
 
 
 def _write_files(folder: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> None:

@@ -1,0 +1,343 @@
+"""From a trained graph to a model folder that the server serves: ONNX, manifest, samples, golden pair, preview and model card.
+
+The only importer of the server's manifest. A folder appears only when the graph was compared with PyTorch and agrees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+
+from server.manifest import (
+    Golden,
+    ImageInput,
+    InputKind,
+    Latent,
+    LatentDistribution,
+    Manifest,
+    Metric,
+    Output,
+    Sample,
+    Size,
+    Training,
+)
+from server.manifest import PaletteEntry as ManifestPaletteEntry
+from training.datasets import DatasetInfo, ImagesU8, PairedDataset, displayable
+from training.evaluate import Evaluation, evaluate_run, read_evaluation
+from training.families.protocol import Exportable
+from training.model_card import Card, write_card
+from training.onnx_graph import TRACE_BATCH, ExportError, rounded_to_half, write_graph
+from training.recipes import RECIPES
+from training.recipes.recipe import Drawing
+from training.serving import graph_feeds, translate, without_hints
+from training.trained import TrainedRun
+
+PARITY_BATCHES = (1, 4)
+PARITY_MAX_STEPS = 1
+PREVIEW_SIDE = 256
+HELD_OUT_SAMPLES = 3
+FIRST_SEED = 1
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far onnxruntime's pictures are from PyTorch's, in steps of uint8."""
+
+    largest: int
+    mean: float
+    differing_share: float
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What a model is called and where it comes from."""
+
+    model_id: str
+    title: Mapping[str, str]
+    description: Mapping[str, str]
+    family: str
+    config: Mapping[str, Any]
+    seen_images: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written model folder."""
+
+    folder: Path
+    parity: Parity
+    bytes: int
+
+
+def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -> Exported:
+    """Exports a run to `models/<id>`, measuring its held-out figures first if that has not been done for this state.
+
+    Args:
+        trained: The run.
+        models: Folder of model folders.
+        model_id: The configuration's name when absent.
+
+    Raises:
+        ExportError: The graph cannot be exported or does not agree with PyTorch.
+    """
+    evaluation = read_evaluation(trained.run.root)
+    if evaluation is None or evaluation.images != trained.images:
+        evaluation = evaluate_run(trained)
+    config = trained.config
+    labelling = Labelling(
+        model_id=model_id or config.name,
+        title=config.title or trained.info.title,
+        description=config.description or trained.info.title,
+        family=config.family,
+        config=config.model_dump(mode="json"),
+        seen_images=trained.images,
+    )
+    held_out = PairedDataset.open(trained.data, "val")
+    return export_model(trained.exportable, held_out, models, labelling, evaluation)
+
+
+def export_model(
+    exportable: Exportable, held_out: PairedDataset, models: Path, labelling: Labelling, evaluation: Evaluation | None
+) -> Exported:
+    """Writes the folder of one model; an earlier one of that id is replaced at the very end.
+
+    Raises:
+        ExportError: The graph cannot be exported or does not agree with PyTorch.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{labelling.model_id}-", dir=models))
+    try:
+        exportable = dataclasses.replace(exportable, module=rounded_to_half(exportable.module))
+        graph = staging / "model.onnx"
+        write_graph(exportable, _trace_inputs(exportable, held_out), graph)
+        parity = measure_parity(exportable, graph, held_out)
+        require_parity(parity)
+        _describe(staging, exportable, held_out, labelling, evaluation, parity)
+        folder = models / labelling.model_id
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.chmod(0o755)
+        staging.rename(folder)
+        return Exported(folder, parity, (folder / "model.onnx").stat().st_size)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def measure_parity(exportable: Exportable, graph: Path, held_out: PairedDataset) -> Parity:
+    """Runs both sides on held-out pairs, one by one and four at once."""
+    session = _session(graph)
+    differences = []
+    for batch in PARITY_BATCHES:
+        chosen = np.arange(batch) % len(held_out)
+        inputs, seeds = without_hints(held_out.source[chosen]), list(range(batch))
+        if "hints" in exportable.image_names:
+            inputs["hints"] = _corner_hints(held_out.target[chosen])
+        ours = translate(exportable, inputs, seeds)
+        theirs = session.run(None, graph_feeds(exportable, inputs, seeds))[0]
+        differences.append(np.abs(ours.astype(np.int16) - theirs.astype(np.int16)).ravel())
+    steps = np.concatenate(differences)
+    return Parity(largest=int(steps.max()), mean=float(steps.mean()), differing_share=float((steps > 0).mean()))
+
+
+def require_parity(parity: Parity) -> None:
+    """Refuses a graph that is off by more than rounding.
+
+    Raises:
+        ExportError: Says by how much.
+    """
+    if parity.largest > PARITY_MAX_STEPS:
+        raise ExportError(
+            f"onnxruntime's pictures differ from PyTorch's by up to {parity.largest} steps of uint8 (mean {parity.mean:.4f}, "
+            f"{parity.differing_share:.2%} of values); at most {PARITY_MAX_STEPS} is allowed. Nothing was written."
+        )
+
+
+def input_specs(info: DatasetInfo, image_names: Sequence[str]) -> tuple[ImageInput, ...]:
+    """The manifest's inputs for a prepared set."""
+    size = Size(height=info.size, width=info.size)
+    palette = tuple(ManifestPaletteEntry(index=e.index, name=dict(e.name), color=e.color) for e in info.palette)
+    main = ImageInput(
+        name=image_names[0],
+        kind=InputKind(info.kind),
+        channels=info.channels,
+        size=size,
+        background=(info.background,) * info.channels,
+        ink=info.ink,
+        line_width_px=info.line_width_px,
+        palette=palette or None,
+    )
+    if "hints" not in image_names:
+        return (main,)
+    hints = ImageInput(name="hints", kind=InputKind.HINTS, channels=4, size=size, background=(0, 0, 0, 0), optional=True)
+    return (main, hints)
+
+
+def wire_image(pixels: ImagesU8, name: str, info: DatasetInfo) -> Image.Image:
+    """An input of the graph as the picture that a client sends: labels in palette colours, hints as RGBA."""
+    if name == "hints":
+        return Image.fromarray(pixels, "RGBA")
+    if info.kind == "labels":
+        return Image.fromarray(displayable(pixels, info))
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
+def _trace_inputs(exportable: Exportable, held_out: PairedDataset) -> list[torch.Tensor]:
+    chosen = np.arange(TRACE_BATCH) % len(held_out)
+    feeds = graph_feeds(exportable, without_hints(held_out.source[chosen]), range(TRACE_BATCH))
+    return [torch.from_numpy(value) for value in feeds.values()]
+
+
+def _corner_hints(target: ImagesU8) -> ImagesU8:
+    """Hints in a quarter of each picture, so that parity also covers that input."""
+    hints = np.zeros((*target.shape[:3], 4), np.uint8)
+    half = target.shape[1] // 2
+    hints[:, :half, :half, :3], hints[:, :half, :half, 3] = target[:, :half, :half], 255
+    return hints
+
+
+def _session(graph: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def _describe(
+    folder: Path,
+    exportable: Exportable,
+    held_out: PairedDataset,
+    labelling: Labelling,
+    evaluation: Evaluation | None,
+    parity: Parity,
+) -> None:
+    """Writes everything but the graph."""
+    info = held_out.info
+    drawings = gallery(held_out, exportable.image_names)
+    samples = _write_samples(folder / "samples", exportable, drawings, info)
+    golden = _write_samples(folder / "golden", exportable, drawings[:1] or [_empty_canvas(info, exportable)], info)[0]
+    _write_preview(folder, golden)
+    manifest = Manifest(
+        id=labelling.model_id,
+        title=dict(labelling.title),
+        description=dict(labelling.description),
+        family=labelling.family,
+        inputs=input_specs(info, exportable.image_names),
+        output=Output(size=Size(height=info.size, width=info.size)),
+        latent=_latent(exportable),
+        samples=samples,
+        metrics=_metrics(evaluation),
+        training=Training(
+            recipe=info.recipe,
+            source=f"{info.origin.name}, {info.origin.home_page}",
+            source_license=info.origin.license,
+            images=info.counts["train"],
+            seen_images=labelling.seen_images,
+            config=dict(labelling.config),
+            code_version=code_version(),
+        ),
+        license=info.origin.weights_license,
+        sha256=hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
+        golden=Golden(inputs=golden.inputs, seed=golden.seed, output=golden.output),
+    )
+    text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text + "\n", "utf-8")
+    card = Card(manifest.model_dump(mode="json"), info, parity.largest, parity.mean, parity.differing_share)
+    write_card(folder / "README.md", card)
+
+
+def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing]:
+    """Drawings to show: the recipe's own, and held-out pairs where their licence lets them be shipped."""
+    info = held_out.info
+    recipe = RECIPES.get(info.recipe)
+    drawn = recipe.drawings(info.size, info.line_width_px) if recipe else ()
+    if info.origin.free_samples:
+        chosen = np.linspace(0, len(held_out) - 1, min(HELD_OUT_SAMPLES, len(held_out))).round().astype(int)
+        drawn = (*drawn, *(_held_out_drawing(held_out, int(k)) for k in chosen))
+    kept: dict[bytes, Drawing] = {}
+    for drawing in drawn:
+        inputs = {name: drawing.inputs[name] for name in image_names if name in drawing.inputs}
+        # Without a hints input, a drawing with and without hints is the same drawing.
+        kept.setdefault(b"".join(pixels.tobytes() for pixels in inputs.values()), Drawing(drawing.title, inputs))
+    return list(kept.values())
+
+
+def _held_out_drawing(held_out: PairedDataset, k: int) -> Drawing:
+    number = k + 1
+    title = {"en": f"Held-out example {number}", "ja": f"学習に使っていない例 {number}"}
+    return Drawing(title, {name: images[0] for name, images in without_hints(held_out.source[k : k + 1]).items()})
+
+
+def _empty_canvas(info: DatasetInfo, exportable: Exportable) -> Drawing:
+    """What the self-test draws when no picture may be shipped."""
+    side = (info.size, info.size)
+    blank = {name: np.zeros((*side, 4), np.uint8) for name in exportable.image_names if name == "hints"}
+    blank[exportable.image_names[0]] = np.full((*side, info.channels), info.background, np.uint8)
+    return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
+
+
+def _write_samples(
+    folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo
+) -> tuple[Sample, ...]:
+    """Writes inputs and results of each drawing into `folder`, which lies in the model's; empty hints are left out."""
+    folder.mkdir()
+    session, samples = _session(folder.parent / "model.onnx"), []
+    for k, drawing in enumerate(drawings):
+        seed = FIRST_SEED + k
+        feeds = graph_feeds(exportable, {name: pixels[None] for name, pixels in drawing.inputs.items()}, [seed])
+        result: ImagesU8 = session.run(None, feeds)[0][0]
+        shown = {name: pixels for name, pixels in drawing.inputs.items() if name != "hints" or pixels[..., 3].any()}
+        for name, pixels in shown.items():
+            wire_image(pixels, name, info).save(folder / f"{k}-{name}.png", optimize=True)
+        Image.fromarray(result if result.shape[-1] == 3 else result[..., 0]).save(folder / f"{k}-output.png", optimize=True)
+        paths = {name: f"{folder.name}/{k}-{name}.png" for name in shown}
+        samples.append(Sample(title=dict(drawing.title), inputs=paths, output=f"{folder.name}/{k}-output.png", seed=seed))
+    return tuple(samples)
+
+
+def _write_preview(folder: Path, sample: Sample) -> None:
+    """Drawing and result side by side, for the model picker."""
+    main, *others = sample.inputs.values()
+    card = Image.new("RGB", (2 * PREVIEW_SIDE, PREVIEW_SIDE), "white")
+    for place, layers in enumerate(((main, *others), (sample.output,))):
+        for path in layers:
+            with Image.open(folder / path) as picture:
+                tile = picture.convert("RGBA").resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+            card.paste(tile, (place * PREVIEW_SIDE, 0), tile)
+    card.save(folder / "preview.png", optimize=True)
+
+
+def _latent(exportable: Exportable) -> Latent | None:
+    spec = exportable.latent
+    if spec is None:
+        return None
+    return Latent(name=spec.name, shape=spec.shape, distribution=LatentDistribution(spec.distribution))
+
+
+def _metrics(evaluation: Evaluation | None) -> tuple[Metric, ...]:
+    if evaluation is None:
+        return ()
+    return tuple(
+        Metric(name=f"{figures.name}/{name}", value=getattr(figures, name), protocol=figures.protocol)
+        for figures in evaluation.figures
+        for name in ("l1", "psnr", "ssim")
+    )
+
+
+def code_version() -> str:
+    """Version of this package, as the manifest states it."""
+    try:
+        return importlib.metadata.version("inkwash")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,114 @@
+"""The model card: in words a person can judge a model by. It computes nothing; it tells what the manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.datasets import DatasetInfo
+from training.recipes import RECIPES
+
+_FIGURE_NAMES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card is written from. Parity is in steps of uint8, the share in [0, 1]."""
+
+    manifest: dict[str, Any]
+    info: DatasetInfo
+    parity_largest: int
+    parity_mean: float
+    parity_share: float
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Writes Markdown."""
+    sections = (_head(card), _origin(card), _figures(card), _weaknesses(card), _reproduction(card))
+    path.write_text("\n\n".join(section.strip() for section in sections if section) + "\n", "utf-8")
+
+
+def _head(card: Card) -> str:
+    manifest = card.manifest
+    inputs = "\n".join(f"- {_input_words(spec)}" for spec in manifest["inputs"])
+    return f"""# {manifest["title"]["en"]}
+
+{manifest["description"]["en"]}
+
+![An input and what the model makes of it](preview.png)
+
+Takes
+
+{inputs}
+
+and gives an RGB picture of the same size."""
+
+
+def _input_words(spec: dict[str, Any]) -> str:
+    size = f"{spec['size']['width']}x{spec['size']['height']}"
+    optional = ", optional" if spec["optional"] else ""
+    if spec["kind"] == "line":
+        width = f"{spec['line_width_px']:g} px"
+        return f"`{spec['name']}`: a line drawing, {spec['ink']} ink, lines {width} wide at {size}{optional}"
+    if spec["kind"] == "labels":
+        names = ", ".join(f"{entry['name']['en'].lower()} `{entry['color']}`" for entry in spec["palette"])
+        return f"`{spec['name']}`: a label map, {size}, of the classes {names}{optional}"
+    if spec["kind"] == "hints":
+        return f"`{spec['name']}`: dabs of colour on transparent ground, {size}{optional}, that the result takes up"
+    return f"`{spec['name']}`: a {spec['kind']} picture, {size}{optional}"
+
+
+def _origin(card: Card) -> str:
+    training, origin = card.manifest["training"], card.info.origin
+    return f"""## What it learned from
+
+{training["images"]:,} pairs of [{origin.name}]({origin.home_page}), shown {training["seen_images"]:,} times, repeats counted.
+Licence of the data: {training["source_license"]}. Licence of these weights: {card.manifest["license"]}.
+
+```text
+{origin.notice.strip()}
+```"""
+
+
+def _figures(card: Card) -> str:
+    metrics = card.manifest["metrics"]
+    if not metrics:
+        return ""
+    rows: dict[str, dict[str, float]] = {}
+    for metric in metrics:
+        rows.setdefault(metric["protocol"], {})[metric["name"].rpartition("/")[2]] = metric["value"]
+    names = list(next(iter(rows.values())))
+    head = "| protocol | " + " | ".join(_FIGURE_NAMES.get(name, name) for name in names) + " |"
+    cells = {protocol: " | ".join(f"{row[name]:.4g}" for name in names) for protocol, row in rows.items()}
+    body = "\n".join(f"| {protocol} | {figures} |" for protocol, figures in cells.items())
+    return f"""## Held-out figures
+
+{head}
+|---{"|---:" * len(names)}|
+{body}
+
+A translation has many right answers: these figures compare states of one model, not models with one another.
+
+In onnxruntime the pictures differ from PyTorch's by at most {card.parity_largest} step of 255 (mean {card.parity_mean:.5f},
+{card.parity_share:.3%} of values)."""
+
+
+def _weaknesses(card: Card) -> str:
+    recipe = RECIPES.get(card.info.recipe)
+    return f"## What it does badly\n\n{recipe.weaknesses}" if recipe else ""
+
+
+def _reproduction(card: Card) -> str:
+    config = card.manifest["training"]["config"]
+    name, data = config.get("name", card.manifest["id"]), config.get("data", "DATA")
+    return f"""## How to make it again
+
+```sh
+inkwash-train prepare {card.info.recipe} --out {data}
+inkwash-train train {name}
+inkwash-train export runs/{name} --to models/
+```
+
+`manifest.json` holds the whole configuration under `training.config`.
+Code version {card.manifest["training"]["code_version"]}."""

@@ -1,0 +1,41 @@
+"""Runs an exportable graph in PyTorch exactly as it will be served: bytes in, bytes out, the latent drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.datasets import ImagesU8
+from training.families.protocol import Exportable, LatentSpec
+
+
+def draw_latent(spec: LatentSpec, seed: int) -> NDArray[np.float32]:
+    """The latent of one image as the server draws it (docs/protocol.md), so that a seed means the same on both sides."""
+    generator = np.random.default_rng(seed)
+    if spec.distribution == "bernoulli":
+        return generator.integers(0, 2, spec.shape, dtype=np.uint8).astype(np.float32)
+    return generator.standard_normal(spec.shape, dtype=np.float32)
+
+
+def graph_feeds(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: Sequence[int]) -> dict[str, NDArray[np.generic]]:
+    """Every graph input by name, in the graph's order; images (N, H, W, C), one seed an image."""
+    feeds: dict[str, NDArray[np.generic]] = {name: np.ascontiguousarray(inputs[name]) for name in exportable.image_names}
+    if exportable.latent is not None:
+        feeds[exportable.latent.name] = np.stack([draw_latent(exportable.latent, seed) for seed in seeds])
+    return feeds
+
+
+@torch.no_grad()
+def translate(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: Sequence[int]) -> ImagesU8:
+    """Pictures for a batch, uint8 (N, H', W', channels)."""
+    feeds = graph_feeds(exportable, inputs, seeds)
+    result: ImagesU8 = exportable.module(*(torch.from_numpy(value) for value in feeds.values())).numpy()
+    return result
+
+
+def without_hints(source: ImagesU8) -> dict[str, ImagesU8]:
+    """Inputs that say nothing beyond the source: hints are there and empty."""
+    return {"image": source, "hints": np.zeros((*source.shape[:3], 4), np.uint8)}
