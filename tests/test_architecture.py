@@ -13,6 +13,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 PYTHON_ROOTS = ("server", "training")
 VAGUE_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "misc.py"}
 TEXT_SUFFIXES = {".js", ".ts", ".css", ".html", ".svg", ".json", ".webmanifest"}
+IMPORT = re.compile(r"""^(?:import\b[^;'"]*|export\s*(?:\*|\{[^}]*\})\s*from\s*)["']([^"']+)["']""", re.MULTILINE)
 NAMESPACES = ("http://www.w3.org/",)
 """Names of XML vocabularies, which nothing ever fetches."""
 
@@ -65,6 +66,19 @@ def test_training_knows_of_the_server_only_the_manifest(root: Path) -> None:
     assert len(users) <= 1, f"only one training module may import the manifest, not {sorted(users)}"
 
 
+@pytest.mark.parametrize("package", ["families", "recipes"])
+def test_rows_of_a_table_do_not_import_one_another(root: Path, package: str) -> None:
+    """But a row may be of several files, all named after the first: `facades.py`, `facades_drawings.py`."""
+    files = [path for path in (root / "training" / package).glob("*.py") if path.stem not in {"__init__", "protocol", "recipe"}]
+    assert files
+    for path in files:
+        siblings = {
+            other.stem for other in files if not other.stem.startswith(path.stem) and not path.stem.startswith(other.stem)
+        }
+        wrong = imported_modules(path) & {f"training.{package}.{name}" for name in siblings}
+        assert not wrong, f"{path.name} imports {sorted(wrong)}; move what both need below them"
+
+
 def test_manifest_stands_on_the_standard_library_and_pydantic(root: Path) -> None:
     outside = {name.split(".")[0] for name in imported_modules(root / "server" / "manifest.py")}
     assert outside <= {"__future__", "enum", "typing", "pydantic"}
@@ -89,7 +103,7 @@ def test_page_names_no_other_origin(root: Path) -> None:
 
 def test_page_modules_import_files_that_exist(root: Path) -> None:
     for path in sorted((root / "static").rglob("*.js")):
-        statements = re.findall(r"""^\s*(?:import|export)\b[^;'"]*?["']([^"']+)["']""", _without_comments(path), re.MULTILINE)
+        statements = IMPORT.findall(_without_comments(path))
         for target in statements:
             assert target.startswith(("./", "../")), f"{path.name} imports '{target}', which no browser can resolve"
             assert (path.parent / target).is_file(), f"{path.name} imports '{target}', which does not exist"
