@@ -83,6 +83,8 @@ def train(
     if resume == "never" and (root / "checkpoints" / "last.ckpt").exists():
         raise RunError(f"{root} already holds a checkpoint; add --resume auto to go on, or choose another --run.")
     outcome = run_training(resolved, root, accelerator=accelerator, devices=devices, init_from=init_from)
+    if not outcome.is_main:
+        return
     if not outcome.is_complete:
         console.print(f"Stopped after {outcome.images} images; go on with --resume auto.")
         raise typer.Exit(EXIT_STOPPED)

@@ -34,10 +34,11 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended, and whether this process is the one that speaks of it."""
 
     images: int
     is_complete: bool
+    is_main: bool
 
 
 def learning_rate_factor(images: int, total_images: int, decay_start: float) -> float:
@@ -91,7 +92,7 @@ def train(
             run.save_checkpoint(checkpoint_state(family, images))
             if draw_samples:
                 run.save_sample(images, draw_samples(), writer)
-    return Outcome(images=images, is_complete=images >= total)
+    return Outcome(images=images, is_complete=images >= total, is_main=is_main)
 
 
 def checkpoint_state(family: Family, images: int) -> dict[str, Any]:
