@@ -1,0 +1,348 @@
+/**
+ * The live loop: asks for a picture when the drawing changed, at most one request under way, the newest state always sent last,
+ * late answers dropped. It survives a lost server and never blocks drawing; it knows no canvas.
+ */
+
+import { decodeFrame, encodeFrame } from "./frame.js";
+import { sameBytes } from "./pixels.js";
+
+/** @typedef {import("./types").Request} Request */
+/** @typedef {"live" | "stroke" | "manual"} LiveMode */
+/** @typedef {"connecting" | "ready" | "working" | "busy" | "lost" | "paused"} LiveState */
+/** @typedef {{picture: Blob, answer: import("./types").LiveAnswer, roundTrip: number, request: Request}} LivePicture */
+
+/** Answers quicker than this let the picture follow in the middle of a stroke. */
+const FLUENT_MS = 80;
+/** On slow machines, how long the pen must rest after a stroke. */
+const QUIET_MS = 120;
+const ANSWER_TIMEOUT_MS = 5000;
+const FIRST_BACKOFF_MS = 500;
+const LONGEST_BACKOFF_MS = 10_000;
+const SERVICE_RESTART = 1012;
+const GOING_AWAY = 1001;
+
+export class LiveLoop extends EventTarget {
+  /** @type {LiveMode} */
+  mode = "live";
+  /** @type {LiveState} */
+  state = "connecting";
+  device = "";
+  /** @type {string | null} */
+  #model = null;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** Version of the drawing, the version last answered, and whether a run was asked for by hand. */
+  #wanted = 0;
+  #answered = 0;
+  #isForced = false;
+  #isCapturing = false;
+  #nextId = 1;
+  /** @type {{id: number, version: number, at: number, request: Request} | null} */
+  #inFlight = null;
+  /** @type {Request | null} */
+  #lastRequest = null;
+  /** @type {number[]} milliseconds, the latest few */
+  #roundTrips = [];
+  /** @type {number[]} times of the latest pictures */
+  #pictureTimes = [];
+  #changedAt = 0;
+  #failures = 0;
+  #timeouts = 0;
+  #notBefore = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #sendTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #answerTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #reconnectTimer;
+
+  /**
+   * @param {object} parts
+   * @param {(model: string) => WebSocket} parts.open
+   * @param {() => Promise<Request>} parts.capture - the drawing as it is now
+   * @param {() => boolean} parts.isStroking
+   * @param {() => Promise<number | null>} parts.probe - seconds the server asks to wait
+   */
+  constructor({ open, capture, isStroking, probe }) {
+    super();
+    this.open = open;
+    this.capture = capture;
+    this.isStroking = isStroking;
+    this.probe = probe;
+    document.addEventListener("visibilitychange", () => this.#visibilityChanged());
+    window.addEventListener("online", () => this.#reconnectNow());
+  }
+
+  /** Median of the latest round trips in milliseconds, or null before the first. */
+  get roundTrip() {
+    const sorted = [...this.#roundTrips].sort((a, b) => a - b);
+    return sorted.length ? sorted[sorted.length >> 1] : null;
+  }
+
+  /** Pictures in the last second. */
+  get framesPerSecond() {
+    const now = performance.now();
+    return this.#pictureTimes.filter((time) => now - time < 1000).length;
+  }
+
+  /** Whether the newest drawing has its picture. */
+  get isSettled() {
+    return this.#answered === this.#wanted && !this.#inFlight && !this.#isCapturing;
+  }
+
+  /** @param {string} model */
+  setModel(model) {
+    if (model === this.#model) return;
+    this.#model = model;
+    this.#lastRequest = null;
+    this.#roundTrips = [];
+    this.#failures = 0;
+    this.#drop();
+    this.#connect();
+  }
+
+  /** @param {LiveMode} mode */
+  setMode(mode) {
+    this.mode = mode;
+    this.#schedule();
+  }
+
+  /** Tells that the drawing, the seed or a parameter changed, or that a stroke ended. */
+  changed() {
+    this.#wanted++;
+    this.#changedAt = performance.now();
+    this.#schedule();
+  }
+
+  /** Asks for a picture now, whatever the mode. */
+  run() {
+    this.#isForced = true;
+    this.#wanted++;
+    this.#schedule();
+  }
+
+  #schedule() {
+    clearTimeout(this.#sendTimer);
+    if (this.#answered === this.#wanted || this.#inFlight || this.#isCapturing || document.hidden) return;
+    if (this.mode === "manual" && !this.#isForced) return;
+    if (!this.#socket) this.#wake();
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const delay = this.#delay();
+    if (delay !== null) this.#sendTimer = setTimeout(() => void this.#send(), delay);
+  }
+
+  /** @returns {number | null} milliseconds to wait before sending; null: until the stroke ends */
+  #delay() {
+    const now = performance.now();
+    const backoff = Math.max(0, this.#notBefore - now);
+    if (this.#isForced) return backoff;
+    const isFluent = (this.roundTrip ?? 0) < FLUENT_MS;
+    if (this.isStroking()) return this.mode === "live" && isFluent ? backoff : null;
+    return Math.max(backoff, isFluent ? 0 : this.#changedAt + QUIET_MS - now);
+  }
+
+  async #send() {
+    const version = this.#wanted;
+    const model = this.#model;
+    const request = await this.#captureOnce();
+    if (model !== this.#model || this.#socket?.readyState !== WebSocket.OPEN) {
+      this.#schedule();
+    } else if (!this.#isForced && this.#lastRequest && sameRequest(request, this.#lastRequest)) {
+      this.#answered = version;
+      this.#tell("ready");
+      this.#schedule();
+    } else {
+      this.#isForced = false;
+      this.#dispatch(this.#socket, request, version);
+    }
+  }
+
+  /**
+   * @param {WebSocket} socket
+   * @param {Request} request
+   * @param {number} version
+   */
+  #dispatch(socket, request, version) {
+    const id = this.#nextId++;
+    this.#inFlight = { id, version, at: performance.now(), request };
+    const { seed, params, type } = request;
+    const frame = encodeFrame({ id, seed, params, type }, request.inputs);
+    socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (frame));
+    this.#answerTimer = setTimeout(() => this.#timedOut(), ANSWER_TIMEOUT_MS);
+    this.#tell("working");
+  }
+
+  async #captureOnce() {
+    this.#isCapturing = true;
+    try {
+      return await this.capture();
+    } finally {
+      this.#isCapturing = false;
+    }
+  }
+
+  #timedOut() {
+    this.#inFlight = null;
+    this.#timeouts++;
+    // A model's first answer may take long; a socket that stays silent twice is dead.
+    if (this.#timeouts > 1) {
+      void this.#lost(0);
+    } else {
+      this.#tell("busy");
+      this.#schedule();
+    }
+  }
+
+  /** @param {MessageEvent} event */
+  #receive(event) {
+    if (typeof event.data === "string") this.#receiveText(JSON.parse(event.data));
+    else this.#receivePicture(event.data);
+  }
+
+  /** @param {Record<string, any>} message */
+  #receiveText(message) {
+    if (message.event === "ready") {
+      this.device = message.device ?? this.device;
+      this.#failures = 0;
+      this.#tell("ready");
+      this.#schedule();
+    } else if (message.event === "error") {
+      this.#refused(message);
+    }
+  }
+
+  /** @param {Record<string, any>} message */
+  #refused(message) {
+    if (!this.#inFlight || (message.id ?? this.#inFlight.id) !== this.#inFlight.id) return;
+    const { version } = this.#inFlight;
+    this.#land();
+    if ([429, 503, 504].includes(message.status)) {
+      const seconds = Number(message.retry_after) || 1;
+      this.#notBefore = performance.now() + seconds * 1000 * (1 + Math.random() / 2);
+      this.#tell("busy");
+    } else {
+      this.#answered = version;
+      this.#tell("ready");
+      this.dispatchEvent(new CustomEvent("problem", { detail: message }));
+    }
+    this.#schedule();
+  }
+
+  /** @param {ArrayBuffer} buffer */
+  #receivePicture(buffer) {
+    const { header, picture } = decodeFrame(buffer);
+    const flight = this.#inFlight;
+    if (!flight || header.id !== flight.id) return;
+    this.#land();
+    this.#timeouts = 0;
+    this.#answered = flight.version;
+    this.#lastRequest = flight.request;
+    const now = performance.now();
+    const roundTrip = now - flight.at;
+    this.#roundTrips = [...this.#roundTrips.slice(-4), roundTrip];
+    this.#pictureTimes = [...this.#pictureTimes.filter((time) => now - time < 1000), now];
+    const blob = new Blob([/** @type {BlobPart} */ (picture)], { type: header.type });
+    /** @type {LivePicture} */
+    const detail = { picture: blob, answer: header, roundTrip, request: flight.request };
+    this.dispatchEvent(new CustomEvent("picture", { detail }));
+    this.#tell("ready");
+    this.#schedule();
+  }
+
+  #land() {
+    clearTimeout(this.#answerTimer);
+    this.#inFlight = null;
+  }
+
+  #connect() {
+    clearTimeout(this.#reconnectTimer);
+    if (!this.#model) return;
+    const socket = this.open(this.#model);
+    let wasOpen = false;
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    socket.onopen = () => (wasOpen = true);
+    socket.onmessage = (event) => socket === this.#socket && this.#receive(event);
+    socket.onclose = (event) => socket === this.#socket && this.#closed(event.code, wasOpen);
+    if (this.state !== "lost") this.#tell("connecting");
+  }
+
+  /**
+   * @param {number} code
+   * @param {boolean} wasOpen
+   */
+  #closed(code, wasOpen) {
+    const isAsleep = code === GOING_AWAY && this.isSettled;
+    if (isAsleep) {
+      this.#drop();
+      return;
+    }
+    this.#lost(code, wasOpen);
+  }
+
+  /**
+   * @param {number} code
+   * @param {boolean} [wasOpen]
+   */
+  async #lost(code, wasOpen = true) {
+    this.#drop();
+    this.#timeouts = 0;
+    this.#tell("lost");
+    const model = this.#model;
+    const asked = wasOpen ? null : await this.probe();
+    if (model !== this.#model || this.#socket) return;
+    const backoff = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures++);
+    const base = asked ? asked * 1000 : code === SERVICE_RESTART ? FIRST_BACKOFF_MS : backoff;
+    this.#reconnectTimer = setTimeout(() => this.#connect(), base * (0.5 + Math.random()));
+  }
+
+  /** Lets go of the socket and of what was under way. */
+  #drop() {
+    clearTimeout(this.#reconnectTimer);
+    clearTimeout(this.#sendTimer);
+    this.#land();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  /** Opens a connection that the server closed because it was idle. */
+  #wake() {
+    if (this.state !== "lost") this.#connect();
+  }
+
+  #reconnectNow() {
+    if (this.#model && !this.#socket && this.state === "lost") this.#connect();
+  }
+
+  #visibilityChanged() {
+    if (document.hidden) {
+      clearTimeout(this.#sendTimer);
+      if (this.state !== "lost") this.#tell("paused");
+      return;
+    }
+    if (this.state === "paused") this.#tell(this.#socket?.readyState === WebSocket.CONNECTING ? "connecting" : "ready");
+    this.#reconnectNow();
+    this.#schedule();
+  }
+
+  /** @param {LiveState} state */
+  #tell(state) {
+    this.state = state;
+    this.dispatchEvent(new Event("state"));
+  }
+}
+
+/**
+ * @param {Request} a
+ * @param {Request} b
+ */
+function sameRequest(a, b) {
+  return (
+    a.seed === b.seed &&
+    a.type === b.type &&
+    JSON.stringify(a.params) === JSON.stringify(b.params) &&
+    a.inputs.length === b.inputs.length &&
+    a.inputs.every((input, k) => input.name === b.inputs[k].name && sameBytes(input.bytes, b.inputs[k].bytes))
+  );
+}

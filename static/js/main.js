@@ -1,0 +1,317 @@
+/** Builds the page from what the server put into it and wires its parts. The only place where they all meet. */
+
+import * as api from "./api.js";
+import { Badge } from "./badge.js";
+import { Controls } from "./controls.js";
+import { Cursor } from "./cursor.js";
+import { showCard } from "./dialogs.js";
+import { byId } from "./dom.js";
+import { Examples } from "./examples.js";
+import { LiveLoop } from "./live.js";
+import { placeMenus } from "./menus.js";
+import { ModelPicker } from "./modelpicker.js";
+import { Notices } from "./notices.js";
+import { acceptFiles } from "./opening.js";
+import { Palette } from "./palette.js";
+import { PointerInput } from "./pointer.js";
+import { toggleTheme } from "./preferences.js";
+import { loadProject, readProject, writeProject } from "./project.js";
+import { ResultPane } from "./result.js";
+import { connectActions } from "./actions.js";
+import { Studio } from "./studio.js";
+import { Toolbar } from "./toolbar.js";
+import { Variations } from "./variations.js";
+import { View } from "./view.js";
+import { Words, readBoot } from "./words.js";
+
+/** @typedef {import("./types").Manifest} Manifest */
+/** @typedef {import("./types").Request} Request */
+
+const MAX_FILE_BYTES = 64 * 2 ** 20;
+
+/** The page after its first model is known. */
+class Page {
+  /** @type {Map<string, Promise<Manifest>>} */
+  #manifests = new Map();
+
+  /**
+   * @param {Words} words
+   * @param {import("./types").ModelSummary[]} models
+   * @param {Manifest} manifest - of the first model to show
+   */
+  constructor(words, models, manifest) {
+    this.words = words;
+    this.models = models;
+    this.notices = new Notices();
+    this.studio = new Studio(manifest);
+    this.stage = byId("drawing-stage", HTMLElement);
+    this.result = new ResultPane(this.studio);
+    this.view = new View(this.stage, [byId("result-stage", HTMLElement)]);
+    this.pointer = new PointerInput(byId("drawing", HTMLElement), this.view, this.studio);
+    this.live = new LiveLoop({
+      open: (model) => new WebSocket(api.liveUrl(model)),
+      capture: () => this.capture(this.studio.isStroking ? "image/jpeg" : "image/png"),
+      isStroking: () => this.studio.isStroking,
+      probe: api.probe,
+    });
+    this.controls = new Controls(this.studio, words);
+    this.toolbar = new Toolbar(this.studio, words);
+    this.cursor = new Cursor(this.studio, this.view, this.pointer);
+    this.parts = [
+      this.toolbar,
+      this.controls,
+      new Palette(this.studio, words),
+      new ModelPicker({ models, studio: this.studio, words, choose: (id) => void this.openModel(id) }),
+      new Examples(this.studio, words, (k) => void this.openSample(k)),
+    ];
+    this.badge = new Badge(this.live, words, this.notices);
+    this.variations = new Variations({
+      studio: this.studio,
+      words,
+      result: this.result,
+      ask: async (seed, n) => api.translateMany(this.studio.manifest.id, { ...(await this.capture("image/png")), seed }, n),
+      fail: (error) => this.fail(error),
+    });
+    this.#listen();
+  }
+
+  #listen() {
+    const { studio, live } = this;
+    studio.on("work", () => this.#showWork());
+    studio.on("change", () => {
+      live.changed();
+      this.#showEmpty();
+    });
+    studio.on("stroke", () => this.#showEmpty());
+    live.addEventListener("picture", (event) => {
+      void this.#showLive(/** @type {CustomEvent<import("./live.js").LivePicture>} */ (event).detail);
+    });
+    live.addEventListener("problem", (event) => this.#showProblem(/** @type {CustomEvent} */ (event).detail));
+    this.words.addEventListener("change", () => this.#showStatic());
+    byId("card-button", HTMLButtonElement).addEventListener("click", () => void showCard(this.words, studio.manifest));
+    byId("theme", HTMLButtonElement).addEventListener("click", toggleTheme);
+    acceptFiles((file) => void this.openFile(file));
+    connectActions(this);
+    placeMenus();
+  }
+
+  /** Draws everything and opens the first example. */
+  async start() {
+    for (const part of this.parts) part.draw();
+    this.#showWork();
+    await this.openSample(0);
+    document.documentElement.dataset.ready = "true";
+  }
+
+  /**
+   * What a translation of the current drawing needs.
+   * @param {string} type - image type wanted back
+   * @returns {Promise<Request>}
+   */
+  async capture(type) {
+    const { drawing, seed, params } = this.studio;
+    return { inputs: await drawing.encode(), seed, params, type };
+  }
+
+  #showWork() {
+    const { drawing, manifest } = this.studio;
+    this.stage.replaceChildren(...drawing.surfaces.map((surface) => surface.canvas));
+    this.stage.style.background = drawing.paper;
+    for (const stage of this.view.stages) fitStage(stage, drawing.size);
+    this.view.reset();
+    this.live.setModel(manifest.id);
+    const url = new URL(location.href);
+    url.searchParams.set("model", manifest.id);
+    history.replaceState(null, "", url);
+    this.#showEmpty();
+  }
+
+  /** Words that no part of its own keeps up to date. */
+  #showStatic() {
+    this.toolbar.draw();
+    this.#showLanguage();
+  }
+
+  #showLanguage() {
+    const link = byId("language", HTMLAnchorElement);
+    const other = link.dataset.codes?.split(",").find((code) => code !== this.words.lang) ?? this.words.lang;
+    link.textContent = new Intl.DisplayNames([other], { type: "language" }).of(other) ?? other;
+    link.lang = other;
+    link.hreflang = other;
+    link.href = `?lang=${other}`;
+  }
+
+  /** @param {string[]} codes */
+  offerLanguages(codes) {
+    const link = byId("language", HTMLAnchorElement);
+    link.dataset.codes = codes.join();
+    link.hidden = codes.length < 2;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      void this.words.switchTo(link.lang);
+    });
+    this.#showLanguage();
+  }
+
+  #showEmpty() {
+    byId("empty", HTMLElement).hidden = this.studio.isStroking || !this.studio.drawing.isBlank();
+  }
+
+  /** @param {import("./live.js").LivePicture} detail */
+  async #showLive({ picture, answer, roundTrip }) {
+    const model = this.studio.manifest.id;
+    const bitmap = await api.decodePicture(picture);
+    if (model !== this.studio.manifest.id) return;
+    this.result.show(bitmap, picture, answer.seed);
+    if (this.live.isSettled) this.#announceLater(roundTrip);
+  }
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #announceTimer;
+
+  /** Speaks of a picture only once drawing rests, not thirty times a second. @param {number} roundTrip */
+  #announceLater(roundTrip) {
+    clearTimeout(this.#announceTimer);
+    const text = this.words.t("result.updated", { ms: this.words.number(roundTrip) });
+    this.#announceTimer = setTimeout(() => this.notices.announce(text), 1000);
+  }
+
+  /** @param {{code?: string, title?: string, detail?: string}} problem */
+  #showProblem(problem) {
+    const key = `problem.${problem.code}`;
+    const known = this.words.messages[key];
+    this.notices.show(known ?? problem.detail ?? problem.title ?? this.words.t("problem.internal"), "problem");
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    if (error instanceof api.ApiError) this.#showProblem(error.problem);
+    else this.notices.show(this.words.t("problem.internal"), "problem");
+  }
+
+  /** @param {string} id */
+  #manifest(id) {
+    const known = this.#manifests.get(id) ?? api.fetchManifest(id);
+    this.#manifests.set(id, known);
+    known.catch(() => this.#manifests.delete(id));
+    return known;
+  }
+
+  /** @param {string} id */
+  async openModel(id) {
+    if (id === this.studio.manifest.id) return;
+    try {
+      this.studio.switchModel(await this.#manifest(id));
+      await this.openSample(0);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** @param {number} k */
+  async openSample(k) {
+    const { manifest } = this.studio;
+    const sample = manifest.samples[k];
+    if (!sample) return;
+    try {
+      const names = Object.keys(sample.inputs);
+      const [result, ...parts] = await Promise.all([
+        api.fetchPicture(api.sampleUrl(manifest.id, k)),
+        ...names.map((name) => api.fetchPicture(api.sampleUrl(manifest.id, k, name))),
+      ]);
+      if (manifest !== this.studio.manifest) return;
+      const isFree = !this.studio.isSeedLocked;
+      this.studio.loadSample(new Map(names.map((name, n) => [name, parts[n]])), sample.seed);
+      // The finished result is there before the server is asked; a locked seed would give another picture.
+      if (isFree) this.result.show(result, null, sample.seed);
+      this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(sample.title) }));
+      this.#sample = k;
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #sample = 0;
+
+  nextSample() {
+    const { samples } = this.studio.manifest;
+    if (samples.length) void this.openSample((this.#sample + 1) % samples.length);
+  }
+
+  /** @param {File} file */
+  async openFile(file) {
+    const { words, notices } = this;
+    if (file.size > MAX_FILE_BYTES) return notices.show(words.t("open.too_large", { mb: MAX_FILE_BYTES / 2 ** 20 }), "problem");
+    if (/\.(inkwash|json)$/i.test(file.name)) return this.#openProject(file);
+    let bitmap;
+    try {
+      bitmap = await api.decodePicture(file);
+    } catch {
+      return notices.show(words.t("open.unreadable", { name: file.name }), "problem");
+    }
+    const { inverted, snapped } = this.studio.openPicture(bitmap);
+    bitmap.close();
+    if (inverted) notices.show(words.t("open.inverted"));
+    else if (snapped > 0.02) notices.show(words.t("open.snapped", { percent: words.number(snapped * 100) }));
+    else notices.announce(words.t("open.done", { name: file.name }));
+  }
+
+  /** @param {File} file */
+  async #openProject(file) {
+    const { words, notices, studio } = this;
+    const project = await readProject(file);
+    if (!project) return notices.show(words.t("project.unreadable", { name: file.name }), "problem");
+    if (!this.models.some((model) => model.id === project.model)) {
+      return notices.show(words.t("project.no_model", { model: project.model }), "problem");
+    }
+    try {
+      if (project.model !== studio.manifest.id) studio.switchModel(await this.#manifest(project.model));
+      await loadProject(studio, project);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  saveProject() {
+    return writeProject(this.studio);
+  }
+
+  /** The result at full quality: the one on show if it came lossless, else made again. */
+  async resultPng() {
+    const { shown } = this.result;
+    if (shown?.blob?.type === "image/png") return shown.blob;
+    return api.translate(this.studio.manifest.id, await this.capture("image/png"));
+  }
+}
+
+/**
+ * Fits a stage into its square sheet.
+ * @param {HTMLElement} stage
+ * @param {import("./types").Size} size
+ */
+function fitStage(stage, { width, height }) {
+  const side = Math.max(width, height);
+  stage.style.width = `${(100 * width) / side}%`;
+  stage.style.height = `${(100 * height) / side}%`;
+}
+
+/** @typedef {Page} AnyPage */
+
+async function start() {
+  const boot = readBoot(document);
+  const words = new Words(boot);
+  const models = Array.isArray(boot.models) ? boot.models : boot.models.models;
+  byId("version", HTMLElement).textContent = boot.version;
+  const usable = models.filter((model) => model.status !== "failed");
+  const wanted = new URL(location.href).searchParams.get("model");
+  const first = usable.find((model) => model.id === wanted) ?? usable[0];
+  byId("no-models", HTMLElement).hidden = first !== undefined;
+  byId("studio", HTMLElement).hidden = first === undefined;
+  if (!first) return;
+  const page = new Page(words, models, await api.fetchManifest(first.id));
+  page.live.device = boot.device;
+  page.offerLanguages(Array.isArray(boot.languages) ? boot.languages : Object.keys(boot.languages));
+  await page.start();
+}
+
+void start();

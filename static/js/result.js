@@ -1,0 +1,93 @@
+/** The result pane: the last picture, and the drawing laid over it for comparing. */
+
+import { byId } from "./dom.js";
+
+/** @typedef {import("./types").Point} Point */
+/** @typedef {"picture" | "wipe" | "overlay"} CompareMode */
+
+export class ResultPane {
+  canvas = byId("picture", HTMLCanvasElement);
+  #ghost = byId("ghost", HTMLCanvasElement);
+  #wipe = byId("wipe", HTMLInputElement);
+  #buttons = byId("compare", HTMLElement);
+  #context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
+  /** @type {CompareMode} */
+  mode = "picture";
+  #isHeld = false;
+  /** @type {{blob: Blob | null, seed: number} | null} the picture on show, as the server sent it */
+  shown = null;
+
+  /** @param {import("./studio.js").Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    studio.on("change", () => this.#drawGhost());
+    studio.pictureColor = (point) => this.#colorAt(point);
+    this.#wipe.addEventListener("input", () => this.#placeWipe());
+    this.#buttons.addEventListener("click", (event) => {
+      const button = /** @type {HTMLElement} */ (event.target).closest("button");
+      if (button) this.setMode(/** @type {CompareMode} */ (button.dataset.compare));
+    });
+    const sheet = byId("result", HTMLElement);
+    sheet.addEventListener("pointerdown", (event) => this.hold(event.target !== this.#wipe && event.button === 0));
+    for (const name of ["pointerup", "pointercancel", "pointerleave"]) sheet.addEventListener(name, () => this.hold(false));
+  }
+
+  /**
+   * @param {ImageBitmap} bitmap
+   * @param {Blob | null} blob
+   * @param {number} seed
+   */
+  show(bitmap, blob, seed) {
+    if (this.canvas.width !== bitmap.width || this.canvas.height !== bitmap.height) {
+      [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
+    }
+    this.#context.clearRect(0, 0, bitmap.width, bitmap.height);
+    this.#context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    this.shown = { blob, seed };
+  }
+
+  /** @param {CompareMode} mode */
+  setMode(mode) {
+    this.mode = mode;
+    for (const button of this.#buttons.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.compare === mode));
+    }
+    this.#drawGhost();
+  }
+
+  /** Shows the drawing alone while held. @param {boolean} isHeld */
+  hold(isHeld) {
+    if (this.#isHeld === isHeld) return;
+    this.#isHeld = isHeld;
+    this.#drawGhost();
+  }
+
+  #drawGhost() {
+    const isShown = this.#isHeld || this.mode !== "picture";
+    this.#ghost.hidden = !isShown;
+    this.#wipe.hidden = this.#isHeld || this.mode !== "wipe";
+    if (!isShown) return;
+    this.#ghost.dataset.mode = this.#isHeld ? "hold" : this.mode;
+    const { main } = this.studio.drawing;
+    this.studio.drawing.compose(this.#ghost, main.width, main.height);
+    this.#placeWipe();
+  }
+
+  #placeWipe() {
+    const share = Number(this.#wipe.value);
+    this.#ghost.style.clipPath = this.#wipe.hidden ? "" : `inset(0 ${100 - share}% 0 0)`;
+  }
+
+  /**
+   * @param {Point} point - model pixels
+   * @returns {string | null}
+   */
+  #colorAt(point) {
+    const { size } = this.studio.drawing;
+    const x = Math.floor((point.x / size.width) * this.canvas.width);
+    const y = Math.floor((point.y / size.height) * this.canvas.height);
+    const [red, green, blue, alpha] = this.#context.getImageData(x, y, 1, 1).data;
+    return alpha ? `#${[red, green, blue].map((value) => value.toString(16).padStart(2, "0")).join("")}` : null;
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * The state of the page: model, drawing, tool, colours, seed and history, and the rules by which they change. It tells of every
+ * change by an event; it draws no interface and sends nothing.
+ */
+
+import { clamp } from "./geometry.js";
+import { Drawing } from "./drawing.js";
+import { History } from "./history.js";
+import { TOOLS, inputOf, toolsFor } from "./tools.js";
+
+/** @typedef {import("./types").Manifest} Manifest */
+/** @typedef {import("./types").Point} Point */
+/** @typedef {import("./types").Modifiers} Modifiers */
+/** @typedef {{manifest: Manifest, drawing: Drawing, seed: number, params: Record<string, number>}} Work */
+/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke"} StudioEvent */
+
+export const MAX_SEED = 2 ** 32 - 1;
+const RECENT_COLORS = 6;
+
+export function randomSeed() {
+  return Math.floor(Math.random() * (MAX_SEED + 1));
+}
+
+export class Studio extends EventTarget {
+  history = new History();
+  toolId = "pen";
+  color = "#e4572e";
+  /** @type {string[]} */
+  recentColors = [];
+  classIndex = 0;
+  isSeedLocked = false;
+  /** Tool from before the eyedropper, to go back to after picking. */
+  #previousTool = "pen";
+  /** @type {Map<string, number>} */
+  #sizes = new Map();
+  /** @type {{gesture: import("./types").Gesture, step: string} | null} */
+  #stroke = null;
+  /** @type {(point: Point) => string | null} */
+  pictureColor = () => null;
+
+  /** @param {Manifest} manifest */
+  constructor(manifest) {
+    super();
+    this.work = newWork(manifest);
+    this.#adopt();
+  }
+
+  get manifest() {
+    return this.work.manifest;
+  }
+
+  get drawing() {
+    return this.work.drawing;
+  }
+
+  get seed() {
+    return this.work.seed;
+  }
+
+  get params() {
+    return this.work.params;
+  }
+
+  get isStroking() {
+    return this.#stroke !== null;
+  }
+
+  /**
+   * @param {StudioEvent} event
+   * @param {() => void} listener
+   */
+  on(event, listener) {
+    this.addEventListener(event, listener);
+  }
+
+  /** @param {StudioEvent} event */
+  #tell(event) {
+    this.dispatchEvent(new Event(event));
+  }
+
+  /**
+   * Opens another model with an empty drawing. One undo step leads back to the model and the drawing before.
+   * @param {Manifest} manifest
+   */
+  switchModel(manifest) {
+    const before = this.work;
+    const after = newWork(manifest);
+    if (this.isSeedLocked) after.seed = before.seed;
+    this.#setWork(after);
+    const step = { label: "step.model", undo: () => this.#setWork(before), redo: () => this.#setWork(after) };
+    this.history.push(step);
+  }
+
+  /** @param {Work} work */
+  #setWork(work) {
+    this.cancelStroke();
+    this.work = work;
+    this.#adopt();
+    this.#tell("work");
+    this.#tell("change");
+  }
+
+  /** Keeps the tool and the class where the model has them. */
+  #adopt() {
+    const offered = toolsFor(this.manifest);
+    if (!offered.includes(this.toolId)) this.toolId = offered[0];
+    const classes = this.drawing.labels?.colors.length ?? 0;
+    if (this.classIndex >= classes) this.classIndex = 0;
+    // Painting the background over the background would show nothing: start with another class.
+    if (classes > 1 && this.classIndex === this.drawing.labels?.background) this.classIndex = this.classIndex === 0 ? 1 : 0;
+  }
+
+  /** @param {string} id */
+  setTool(id) {
+    if (!toolsFor(this.manifest).includes(id)) return;
+    if (TOOLS[id].cursor === "pick" && this.toolId !== id) this.#previousTool = this.toolId;
+    this.toolId = id;
+    this.#tell("tool");
+    this.#tell("size");
+  }
+
+  /** @returns {import("./types").SizeRange | null} sizes of the current tool, model pixels */
+  get sizeRange() {
+    const tool = TOOLS[this.toolId];
+    return tool?.sizes?.(inputOf(tool, this.manifest), this.drawing.size.width) ?? null;
+  }
+
+  /** Brush size in model pixels. */
+  get size() {
+    const range = this.sizeRange;
+    if (!range) return 1;
+    return clamp(this.#sizes.get(this.#sizeKey) ?? range.default, range.min, range.max);
+  }
+
+  get #sizeKey() {
+    return `${this.manifest.id} ${this.toolId}`;
+  }
+
+  /** @param {number} size - model pixels */
+  setSize(size) {
+    const range = this.sizeRange;
+    if (!range) return;
+    this.#sizes.set(this.#sizeKey, clamp(Math.round(size / range.step) * range.step, range.min, range.max));
+    this.#tell("size");
+  }
+
+  /** @param {1 | -1} direction */
+  stepSize(direction) {
+    const range = this.sizeRange;
+    if (range) this.setSize(this.size + direction * Math.max(range.step, Math.round(this.size * 0.15)));
+  }
+
+  resetSize() {
+    this.#sizes.delete(this.#sizeKey);
+    this.#tell("size");
+  }
+
+  /** @param {string} color - `#rrggbb` */
+  setColor(color) {
+    this.color = color.toLowerCase();
+    if (this.drawing.has("hints") && this.toolId !== "hint") this.setTool("hint");
+    this.#tell("color");
+  }
+
+  /** @param {number} index */
+  setClass(index) {
+    if (!this.drawing.labels || index >= this.drawing.labels.colors.length) return;
+    this.classIndex = index;
+    this.#tell("class");
+  }
+
+  /** @param {number} seed */
+  setSeed(seed) {
+    this.work.seed = clamp(Math.floor(seed) || 0, 0, MAX_SEED);
+    this.#tell("seed");
+    this.#tell("change");
+  }
+
+  /** @param {boolean} isLocked */
+  lockSeed(isLocked) {
+    this.isSeedLocked = isLocked;
+    this.#tell("seed");
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} value
+   */
+  setParam(name, value) {
+    this.work.params = { ...this.work.params, [name]: value };
+    this.#tell("params");
+    this.#tell("change");
+  }
+
+  /**
+   * @param {Point} point - model pixels
+   * @param {string} [toolId] - instead of the chosen tool, as for the eraser end of a pen
+   */
+  beginStroke(point, toolId = this.toolId) {
+    this.cancelStroke();
+    const tool = TOOLS[toolId];
+    const chosen = this.toolId;
+    this.toolId = toolId;
+    const context = {
+      drawing: this.drawing,
+      size: this.size,
+      color: this.color,
+      classIndex: this.classIndex,
+      pickColor: (/** @type {string} */ color) => this.#pick(() => (this.color = color), "color"),
+      pickClass: (/** @type {number} */ index) => this.#pick(() => (this.classIndex = index), "class"),
+      pictureColor: this.pictureColor,
+    };
+    this.toolId = chosen;
+    this.#stroke = { gesture: tool.begin(context, point), step: tool.step };
+    if (toolId === "hint") this.#remember(this.color);
+    this.#tell("stroke");
+    this.#tell("change");
+  }
+
+  /**
+   * @param {() => void} take
+   * @param {StudioEvent} event
+   */
+  #pick(take, event) {
+    take();
+    this.#tell(event);
+  }
+
+  /**
+   * @param {Point} point - model pixels
+   * @param {Modifiers} modifiers
+   */
+  moveStroke(point, modifiers) {
+    this.#stroke?.gesture.move(point, modifiers);
+  }
+
+  /** Tells that points were added; once per event, not once per point. */
+  strokeMoved() {
+    if (this.#stroke) this.#tell("change");
+  }
+
+  endStroke() {
+    const stroke = this.#stroke;
+    if (!stroke) return;
+    stroke.gesture.end();
+    this.#stroke = null;
+    this.record(stroke.step);
+    if (TOOLS[this.toolId].cursor === "pick") this.setTool(this.#previousTool);
+    this.#tell("stroke");
+  }
+
+  /** Takes the unfinished stroke back; it leaves no undo step. */
+  cancelStroke() {
+    if (!this.#stroke) return;
+    this.#stroke = null;
+    this.drawing.reset();
+    this.#tell("stroke");
+    this.#tell("change");
+  }
+
+  /** @param {string} color */
+  #remember(color) {
+    this.recentColors = [color, ...this.recentColors.filter((other) => other !== color)].slice(0, RECENT_COLORS);
+    this.#tell("color");
+  }
+
+  /**
+   * Commits what was drawn as one undo step.
+   * @param {string} label - message key
+   * @param {number} [seed] - of a sample, taken over in the same step
+   */
+  record(label, seed = this.seed) {
+    const before = this.seed;
+    const toggle = this.drawing.commit();
+    const { work } = this;
+    if (toggle || seed !== before) {
+      const apply = (/** @type {number} */ value) => {
+        toggle?.();
+        work.seed = value;
+        this.#tell("seed");
+        this.#tell("change");
+      };
+      this.history.push({ label, undo: () => apply(before), redo: () => apply(seed) });
+    }
+    if (seed !== before) {
+      work.seed = seed;
+      this.#tell("seed");
+    }
+    this.#tell("change");
+  }
+
+  clear() {
+    this.cancelStroke();
+    this.drawing.clear();
+    this.record("step.clear");
+  }
+
+  /**
+   * Puts a picture into the main input.
+   * @param {ImageBitmap} bitmap
+   * @returns {{inverted: boolean, snapped: number}}
+   */
+  openPicture(bitmap) {
+    this.cancelStroke();
+    this.drawing.clear();
+    const report = this.drawing.main.load(bitmap);
+    this.record("step.open");
+    return report;
+  }
+
+  /**
+   * Puts a sample's inputs into the drawing.
+   * @param {Map<string, ImageBitmap>} pictures - by input name
+   * @param {number} seed
+   */
+  loadSample(pictures, seed) {
+    this.cancelStroke();
+    this.drawing.clear();
+    for (const surface of this.drawing.surfaces) {
+      const picture = pictures.get(surface.input.name);
+      if (picture) surface.load(picture);
+    }
+    this.record("step.sample", this.isSeedLocked ? this.seed : seed);
+  }
+
+  undo() {
+    return this.isStroking ? null : this.history.undo();
+  }
+
+  redo() {
+    return this.isStroking ? null : this.history.redo();
+  }
+}
+
+/**
+ * @param {Manifest} manifest
+ * @returns {Work}
+ */
+function newWork(manifest) {
+  const params = Object.fromEntries(manifest.parameters.map((parameter) => [parameter.name, parameter.default]));
+  return { manifest, drawing: new Drawing(manifest), seed: manifest.samples[0]?.seed ?? randomSeed(), params };
+}
