@@ -113,7 +113,9 @@ class ImageInput(_Strict):
         if expected is not None and self.channels != expected:
             raise ValueError(f"input '{self.name}' of kind {self.kind} has {self.channels} channels; it must have {expected}.")
         if len(self.background) != self.channels or not all(0 <= value <= 255 for value in self.background):
-            raise ValueError(f"input '{self.name}': background needs {self.channels} values in [0, 255], not {self.background}.")
+            raise ValueError(
+                f"input '{self.name}': background needs {self.channels} values in [0, 255], not {self.background}."
+            )
         if self.kind is InputKind.LINE and (self.ink is None or self.line_width_px is None):
             raise ValueError(f"input '{self.name}' of kind line must give ink and line_width_px.")
         if self.kind is InputKind.LABELS:
@@ -203,7 +205,9 @@ class Golden(_Strict):
     inputs: dict[Name, RelativePath] = Field(min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     output: RelativePath
-    tolerance: float = Field(default=2.0, ge=0, le=32, description="Largest allowed mean absolute difference, in steps of uint8.")
+    tolerance: float = Field(
+        default=2.0, ge=0, le=32, description="Largest allowed mean absolute difference, in steps of uint8."
+    )
 
 
 class Manifest(_Strict):
@@ -248,7 +252,8 @@ class Manifest(_Strict):
     @model_validator(mode="after")
     def _check_files(self) -> Self:
         known = {spec.name for spec in self.inputs}
-        for example in (*self.samples, *([self.golden] if self.golden else [])):
+        examples: list[Sample | Golden] = [*self.samples, *([self.golden] if self.golden else [])]
+        for example in examples:
             unknown = sorted(set(example.inputs) - known)
             if unknown:
                 raise ValueError(f"a sample or golden names inputs that are not declared: {', '.join(unknown)}.")

@@ -98,7 +98,7 @@ def _manifest(model_id: str, graph: Graph, title: Mapping[str, str], sha256: str
         "format_version": 1,
         "id": model_id,
         "title": dict(title),
-        "description": {"en": "A graph made for tests; it has learned nothing.", "ja": "試験用のモデルです。学習はしていません。"},
+        "description": {"en": "A graph made for tests; it has learned nothing.", "ja": "試験用で、学習はしていません。"},
         "family": "none",
         "inputs": list(graph.inputs),
         "output": graph.output,
@@ -294,9 +294,9 @@ def labels_graph(size: int = 256, classes: Sequence[tuple[str, str, str]] = FACA
 
 def lines_graph(size: int = 256) -> Graph:
     """Washes paper with a tint from the latent, lets hinted colours bleed around their dabs, and keeps the lines on top."""
-    reach = size // 8 * 2 + 1
-    pads = ", ".join([str(reach // 2)] * 4)
-    pool = f"<kernel_shape = [{reach}, {reach}], pads = [{pads}], count_include_pad = 0>"
+    step = max(1, size // 32)
+    shrink = f"<kernel_shape = [{step}, {step}], strides = [{step}, {step}]>"
+    blur = "<kernel_shape = [9, 9], pads = [4, 4, 4, 4], count_include_pad = 0>"
     text = f"""<ir_version: 9, opset_import: ["": 17]>
     wash (uint8[N,{size},{size},1] lines, uint8[N,{size},{size},4] hints, float[N,3,8,8] latent)
       => (uint8[N,{size},{size},3] image) {{
@@ -307,15 +307,18 @@ def lines_graph(size: int = 256) -> Graph:
       hint_planes = Transpose <perm = [0, 3, 1, 2]> (hint_rows)
       colors, alpha = Split <axis = 1> (hint_planes, three_one)
       laid = Mul (colors, alpha)
-      color_sum = AveragePool {pool} (laid)
-      alpha_sum = AveragePool {pool} (alpha)
+      few_colors = AveragePool {shrink} (laid)
+      few_alphas = AveragePool {shrink} (alpha)
+      blurred_colors = AveragePool {blur} (few_colors)
+      blurred_alphas = AveragePool {blur} (few_alphas)
+      color_sum = Resize <mode = "linear"> (blurred_colors, none, back)
+      alpha_sum = Resize <mode = "linear"> (blurred_alphas, none, back)
       safe = Add (alpha_sum, epsilon)
       bled = Div (color_sum, safe)
       scaled = Mul (alpha_sum, gain)
       share = Clip (scaled, zero, one)
-      tints = Resize <mode = "linear"> (latent, none, scales)
-      soft = AveragePool {pool} (tints)
-      range = Mul (soft, spread)
+      tints = Resize <mode = "cubic"> (latent, none, scales)
+      range = Mul (tints, spread)
       paper = Add (range, light)
       difference = Sub (bled, paper)
       added = Mul (difference, share)
@@ -344,6 +347,7 @@ def lines_graph(size: int = 256) -> Graph:
             "high": np.array(255, np.float32),
             "none": np.zeros(0, np.float32),
             "scales": np.array([1, 1, size / 8, size / 8], np.float32),
+            "back": np.array([1, 1, step, step], np.float32),
             "spread": np.full(1, 110, np.float32),
             "light": np.full(1, 145, np.float32),
         },

@@ -1,0 +1,140 @@
+"""Finds model folders and reads their manifests. A broken folder becomes a report and never stops the others.
+
+It opens no graph and decodes no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from server.errors import ConfigurationError, ModelError, UnknownModelError
+from server.manifest import Manifest
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+PREVIEW_FILE = "preview.png"
+CARD_FILE = "README.md"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One usable model: where it lies and what its manifest says."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / MODEL_FILE
+
+    def file(self, relative: str) -> Path | None:
+        """A file of the folder, or None when it is missing or lies outside by a link."""
+        path = (self.folder / relative).resolve()
+        return path if path.is_file() and path.is_relative_to(self.folder.resolve()) else None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A folder that cannot be served, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The models of all folders by id, in the order they were found."""
+
+    entries: Mapping[str, Entry]
+    broken: tuple[Broken, ...] = ()
+
+    def __getitem__(self, model_id: str) -> Entry:
+        entry = self.entries.get(model_id)
+        if entry is None:
+            known = list(self.entries)
+            listed = ", ".join(known) if known else "none"
+            raise UnknownModelError(f"There is no model '{model_id[:64]}'; the models are: {listed}.", models=known)
+        return entry
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def bundled_folder() -> Path:
+    """The models that come with Inkwash: `models/` of a checkout, else the copy inside the installed package."""
+    package = Path(__file__).parent
+    installed = package / "_models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def read_catalog(roots: Sequence[Path], bundled: Path | None = None) -> Catalog:
+    """Reads every folder below `roots`, then the bundled ones; the first model of an id is served.
+
+    Raises:
+        ConfigurationError: a folder in `roots` does not exist.
+    """
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigurationError(f"The models folder '{root}' does not exist; create it or correct INKWASH_MODELS_DIR.")
+    folders = _model_folders([*roots, *([bundled] if bundled and bundled.is_dir() else [])])
+    entries: dict[str, Entry] = {}
+    broken: list[Broken] = []
+    for folder in folders:
+        try:
+            entry = read_entry(folder)
+        except ModelError as error:
+            broken.append(Broken(folder.name, str(error)))
+            continue
+        if entry.id in entries:
+            broken.append(Broken(entry.id, f"'{folder}' has the id of '{entries[entry.id].folder}', which is served instead."))
+            continue
+        entries[entry.id] = entry
+    return Catalog(entries, tuple(broken))
+
+
+def _model_folders(roots: Iterable[Path]) -> Iterator[Path]:
+    """Each root may be a model folder itself or a folder of them; hidden ones and plain files are passed over."""
+    seen: set[Path] = set()
+    for root in roots:
+        candidates = [root] if (root / MANIFEST_FILE).is_file() else sorted(root.iterdir())
+        for folder in candidates:
+            if folder.is_dir() and not folder.name.startswith((".", "__")) and folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                yield folder
+
+
+def read_entry(folder: Path) -> Entry:
+    """Reads one model folder.
+
+    Raises:
+        ModelError: something is missing or the manifest breaks its rules.
+    """
+    try:
+        text = (folder / MANIFEST_FILE).read_text(encoding="utf-8")
+        manifest = Manifest.model_validate_json(text)
+    except FileNotFoundError:
+        raise ModelError(f"{MANIFEST_FILE} is missing; export the model again.") from None
+    except ValidationError as error:
+        raise ModelError(f"{MANIFEST_FILE} is not valid: {_describe(error)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{MANIFEST_FILE} cannot be read: {error}.") from None
+    if not (folder / MODEL_FILE).is_file():
+        raise ModelError(f"{MODEL_FILE} is missing; export the model again.")
+    return Entry(folder, manifest)
+
+
+def _describe(error: ValidationError) -> str:
+    items = error.errors()
+    shown = "; ".join(f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in items[:3])
+    return shown + (f" (and {len(items) - 3} more)" if len(items) > 3 else "")

@@ -1,0 +1,239 @@
+"""Reads a translation request in any of its three forms into one shape. It decodes no picture."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from server.errors import (
+    BadParameterError,
+    BadRequestError,
+    BodyTooLargeError,
+    NotAcceptableError,
+    UnknownInputError,
+    UnsupportedMediaTypeError,
+)
+from server.imaging import MEDIA_TYPES
+from server.manifest import Manifest
+from server.negotiation import choose_media_type
+from server.schemas import TranslateBody
+from server.translator import (
+    MAX_VARIATIONS,
+    SEED_LIMIT,
+    SizeMode,
+    checked_parameters,
+    checked_whole,
+    default_size,
+    input_name,
+)
+
+JSON_TYPE = "application/json"
+MULTIPART_TYPE = "multipart/form-data"
+RAW_TYPES = (*MEDIA_TYPES, "image/jpg", "application/octet-stream", "")
+"""Bodies that are the main input itself; `curl -T` sends no type, and the bytes tell the format anyway."""
+
+OFFERED = (*MEDIA_TYPES, JSON_TYPE)
+FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp", "json": JSON_TYPE}
+MAX_FIELD_BYTES = 4096
+_DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII)
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """Of a request's body: bytes in all, and seconds until its next part must come."""
+
+    max_bytes: int
+    timeout_seconds: float
+
+
+@dataclass
+class _Given:
+    """What a request says, before it is checked."""
+
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TranslateCall:
+    """A translation request, checked but for its pictures."""
+
+    pictures: Mapping[str, bytes]
+    parameters: Mapping[str, float]
+    seeds: tuple[int, ...]
+    media_type: str
+    size: SizeMode
+
+
+async def read_call(request: Request, manifest: Manifest, limits: BodyLimits) -> TranslateCall:
+    """Reads query and body.
+
+    Raises:
+        ApiError: what is wrong with them. What the headers and the query already tell is refused before the body is read.
+    """
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    query = dict(request.query_params)
+    media_type = _wanted_type(request.headers.get("accept"), query.pop("format", None))
+    size = _size_mode(query.pop("size", None), manifest)
+    if content_type not in (*RAW_TYPES, JSON_TYPE, MULTIPART_TYPE):
+        raise UnsupportedMediaTypeError(
+            f"The content type is '{content_type[:80]}'; send {', '.join(MEDIA_TYPES)}, {MULTIPART_TYPE} or {JSON_TYPE}."
+        )
+    _finish_call({}, query, manifest, media_type, size)
+    given = await _read_given(request, content_type, manifest, limits)
+    return _finish_call(given.pictures, {**query, **given.values}, manifest, media_type, size)
+
+
+def _finish_call(
+    pictures: Mapping[str, bytes], values: Mapping[str, object], manifest: Manifest, media_type: str, size: SizeMode
+) -> TranslateCall:
+    parameters = dict(values)
+    count = checked_whole("n", parameters.pop("n", 1), 1, MAX_VARIATIONS)
+    given_seed = parameters.pop("seed", None)
+    seed = secrets.randbelow(SEED_LIMIT) if given_seed is None else checked_whole("seed", given_seed, 0, SEED_LIMIT - 1)
+    seeds = tuple((seed + offset) % SEED_LIMIT for offset in range(count))
+    return TranslateCall(pictures, checked_parameters(manifest, parameters), seeds, media_type, size)
+
+
+def _wanted_type(accept: str | None, format_name: str | None) -> str:
+    if format_name is not None:
+        if format_name not in FORMATS:
+            raise BadParameterError(
+                f"'format' is '{format_name[:64]}'; it must be png, jpeg, webp or json.",
+                parameter="format",
+                range=list(FORMATS),
+            )
+        return FORMATS[format_name]
+    chosen = choose_media_type(accept, OFFERED)
+    if chosen is None:
+        raise NotAcceptableError(
+            f"Accept is '{str(accept)[:200]}'; the server makes {', '.join(OFFERED)}.", offered=list(OFFERED)
+        )
+    return chosen
+
+
+def _size_mode(given: str | None, manifest: Manifest) -> SizeMode:
+    if given is None:
+        return default_size(manifest)
+    if given not in ("model", "original"):
+        raise BadParameterError(
+            f"'size' is '{given[:64]}'; it must be model or original.", parameter="size", range=["model", "original"]
+        )
+    return cast(SizeMode, given)
+
+
+async def _read_given(request: Request, content_type: str, manifest: Manifest, limits: BodyLimits) -> _Given:
+    body = await read_body(request, limits)
+    if content_type == JSON_TYPE:
+        return _from_json(body, manifest)
+    if content_type == MULTIPART_TYPE:
+        return await _from_multipart(request, body, manifest)
+    return _Given({manifest.inputs[0].name: body})
+
+
+async def read_body(request: Request, limits: BodyLimits) -> bytes:
+    """The whole body, refused as soon as it is known to be too large, and when it stops coming."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limits.max_bytes:
+        raise BodyTooLargeError(_too_large(limits), limit=limits.max_bytes)
+    parts: list[bytes] = []
+    length = 0
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(limits.timeout_seconds):
+                part = await anext(stream, None)
+        except TimeoutError:
+            raise BadRequestError(f"The body stopped coming for {limits.timeout_seconds:g} seconds; send it again.") from None
+        except ClientDisconnect:
+            raise BadRequestError("The connection was closed before the body was complete.") from None
+        if part is None:
+            return b"".join(parts)
+        length += len(part)
+        if length > limits.max_bytes:
+            raise BodyTooLargeError(_too_large(limits), limit=limits.max_bytes)
+        parts.append(part)
+
+
+def _too_large(limits: BodyLimits) -> str:
+    return f"The body is larger than {limits.max_bytes} bytes; send a smaller or better compressed picture."
+
+
+def _from_json(body: bytes, manifest: Manifest) -> _Given:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"The body is not JSON: {str(error)[:120]}.") from None
+    try:
+        call = TranslateBody.model_validate(document)
+    except ValidationError as error:
+        raise _json_error(error) from None
+    values: dict[str, object] = dict(call.params)
+    values |= {name: getattr(call, name) for name in ("seed", "n") if name in call.model_fields_set}
+    given = _Given(values={name: value for name, value in values.items() if value is not None})
+    texts = [("image", call.image)] if call.image is not None else []
+    for name, text in [*texts, *call.inputs.items()]:
+        _add_picture(given, manifest, name, _decoded(name, text))
+    return given
+
+
+def _json_error(error: ValidationError) -> BadRequestError | BadParameterError:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])[:80]
+    if first["loc"] and first["loc"][0] in ("seed", "n", "params"):
+        name = str(first["loc"][1] if first["loc"][0] == "params" and len(first["loc"]) > 1 else first["loc"][0])[:64]
+        return BadParameterError(f"'{path}' in the body: {first['msg']}.", parameter=name)
+    return BadRequestError(f"'{path or 'body'}' in the body: {first['msg']}; docs/protocol.md shows the form.")
+
+
+def _decoded(name: str, text: str) -> bytes:
+    """Base64, with or without a data URL's head. Other URLs are never fetched."""
+    head = _DATA_URL.match(text[:200])
+    try:
+        return base64.b64decode(text[head.end() :] if head else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequestError(f"'{name[:64]}' is not base64 or a base64 data URL; addresses are not fetched.") from None
+
+
+async def _from_multipart(request: Request, body: bytes, manifest: Manifest) -> _Given:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    expected = len(manifest.inputs) + len(manifest.parameters) + 2
+    parser = MultiPartParser(
+        request.headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
+    )
+    parser.spool_max_size = len(body) + 1  # pictures stay in memory: nothing that people draw is written to a disk
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise BadRequestError(f"The body is not multipart/form-data as declared: {str(error)[:120]}.") from None
+    given = _Given()
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                _add_picture(given, manifest, name, await value.read())
+            else:
+                given.values[name] = value
+    finally:
+        await form.close()
+    return given
+
+
+def _add_picture(given: _Given, manifest: Manifest, name: str, content: bytes) -> None:
+    resolved = input_name(manifest, name)
+    if resolved in given.pictures:
+        raise UnknownInputError(f"The input '{resolved}' was sent twice; send each input once.", inputs=[resolved])
+    given.pictures[resolved] = content

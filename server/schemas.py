@@ -1,0 +1,109 @@
+"""The bodies of the HTTP API. They shape and validate; they decide nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TranslateBody(BaseModel):
+    """JSON form of a translation request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | None = Field(None, description="The main input: base64 or a data URL.")
+    inputs: dict[str, str] = Field(default_factory=dict, description="Inputs by name: base64 or data URLs.")
+    seed: int | None = Field(None, description="0 to 4294967295; drawn and told when absent.")
+    n: int = Field(1, description="Variations, 1 to 16; their seeds are seed, seed + 1, ...")
+    params: dict[str, float | bool] = Field(default_factory=dict, description="The model's parameters by name.")
+
+
+class TranslatedImage(BaseModel):
+    """One picture of an answer."""
+
+    image: str = Field(description="Data URL.")
+    seed: int
+
+
+class FitBody(BaseModel):
+    """Where the input was laid on the graph's canvas."""
+
+    mode: Literal["contain"] = "contain"
+    scale: float
+    box: tuple[int, int, int, int] = Field(description="left, top, width, height in graph pixels.")
+
+
+class TranslateAnswer(BaseModel):
+    """JSON form of an answer."""
+
+    model: str
+    images: list[TranslatedImage]
+    width: int
+    height: int
+    fit: FitBody
+    palette_snapped: float | None = Field(description="Share of pixels that were off the palette; null without labels.")
+    timings: dict[str, float] = Field(description="Milliseconds: decode, queue, infer, encode.")
+
+
+class ModelSummary(BaseModel):
+    """One model as the picker shows it."""
+
+    id: str
+    title: dict[str, str]
+    description: dict[str, str]
+    family: str
+    kind: str = Field(description="Of the main input.")
+    status: Literal["ready", "idle", "failed"]
+    reason: str | None = Field(None, description="Why it failed.")
+    sha256: str
+    manifest: str
+    preview: str
+    samples: int
+
+
+class BrokenFolder(BaseModel):
+    """A folder that cannot be served."""
+
+    id: str
+    reason: str
+
+
+class ModelList(BaseModel):
+    """All models, the broken ones apart."""
+
+    models: list[ModelSummary]
+    broken: list[BrokenFolder]
+    device: str
+
+
+class Readiness(BaseModel):
+    """What serves, and whether it may be sent work."""
+
+    status: Literal["ready", "starting", "stopping", "no_models"]
+    device: str
+    device_reason: str
+    provider: str
+    threads: int
+    version: str
+    models: dict[str, str] = Field(description="Status by model id.")
+    broken: dict[str, str] = Field(description="Reason by folder.")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document; some codes add members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+
+
+def problem_response(description: str) -> dict[str, Any]:
+    """OpenAPI's entry for an error answer."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}

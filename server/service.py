@@ -1,0 +1,105 @@
+"""What the routes work with: the parts that `create_app` put together, and answers about them. It handles no request."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fastapi import Request, WebSocket
+from starlette.requests import HTTPConnection
+
+from server.catalog import Catalog, Entry
+from server.engine import Engine
+from server.imaging import ImageLimits
+from server.live import LiveHub
+from server.metrics import Metrics
+from server.providers import Choice
+from server.schemas import BrokenFolder, ModelList, ModelSummary, Readiness
+from server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """One running app."""
+
+    version: str
+    settings: Settings
+    catalog: Catalog
+    choice: Choice
+    threads: int
+    engine: Engine
+    live: LiveHub
+    metrics: Metrics
+    preloaded: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        return ImageLimits(self.settings.max_pixels, self.settings.max_side)
+
+    def summary(self, entry: Entry) -> ModelSummary:
+        """What the picker shows of a model."""
+        manifest, state = entry.manifest, self.engine.state(entry.id)
+        return ModelSummary(
+            id=entry.id,
+            title=manifest.title,
+            description=manifest.description,
+            family=manifest.family,
+            kind=manifest.inputs[0].kind.value,
+            status=state.status,
+            reason=state.reason,
+            sha256=manifest.sha256,
+            manifest=f"/models/{entry.id}",
+            preview=f"/models/{entry.id}/preview",
+            samples=len(manifest.samples),
+        )
+
+    def model_list(self) -> ModelList:
+        """Every model with its state, and the folders that cannot be served."""
+        return ModelList(
+            models=[self.summary(entry) for entry in self.catalog],
+            broken=[BrokenFolder(id=broken.id, reason=broken.reason) for broken in self.catalog.broken],
+            device=self.choice.device,
+        )
+
+    def readiness(self) -> Readiness:
+        """Whether work may be sent here, and what would do it."""
+        return Readiness(
+            status=self._status(),
+            device=self.choice.device,
+            device_reason=self.choice.reason,
+            provider=self.choice.provider.name,
+            threads=self.threads,
+            version=self.version,
+            models={entry.id: self.engine.state(entry.id).status for entry in self.catalog},
+            broken={broken.id: broken.reason for broken in self.catalog.broken},
+        )
+
+    def _status(self) -> Literal["ready", "starting", "stopping", "no_models"]:
+        if self.engine.is_draining:
+            return "stopping"
+        if not self.preloaded.is_set():
+            return "starting"
+        usable = any(self.engine.state(entry.id).status != "failed" for entry in self.catalog)
+        return "ready" if usable else "no_models"
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """The service of the app that a request or socket came to."""
+    service: Service = connection.app.state.service
+    return service
+
+
+async def request_service(request: Request) -> Service:
+    """Dependency of HTTP routes; `async` keeps it off the thread pool."""
+    return service_of(request)
+
+
+async def socket_service(socket: WebSocket) -> Service:
+    """Dependency of socket routes."""
+    return service_of(socket)
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The client's address, by which turns are taken and connections counted."""
+    return connection.client.host if connection.client else "unknown"

@@ -1,0 +1,287 @@
+"""One translation, synchronously: pictures, seed and parameters in, a picture out.
+
+It knows the manifest's words and no model family. Threads, queues and the network are other modules' business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from server.catalog import Entry
+from server.drawings import hint_pixels, label_pixels, line_pixels
+from server.errors import ApiError, BadParameterError, MissingInputError, ModelError, UnknownInputError
+from server.imaging import (
+    Fit,
+    ImageLimits,
+    Picture,
+    Pixels,
+    cut_out,
+    fit_into,
+    on_canvas,
+    open_image,
+    resize,
+    restore_size,
+    to_gray,
+    to_rgb,
+    to_rgba,
+    with_channels,
+)
+from server.luma import recompose
+from server.manifest import Compose, ImageInput, InputKind, LatentDistribution, Manifest, Parameter, Size
+from server.session import Array, OrtSession, Session, SessionOptions
+
+SEED_LIMIT = 2**32
+MAX_VARIATIONS = 16
+MAIN_INPUT_ALIASES = ("image", "file")
+
+SizeMode = Literal["model", "original"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request's pictures as the graph wants them, and what is needed to give the result its place and size back."""
+
+    images: Mapping[str, Pixels]
+    parameters: Mapping[str, float]
+    fit: Fit
+    palette_snapped: float | None
+    luma: Pixels | None
+
+
+def input_name(manifest: Manifest, name: str) -> str:
+    """The input that `name` means: itself, or the main input for `image` and `file`.
+
+    Raises:
+        UnknownInputError: names the inputs there are.
+    """
+    if manifest.input(name):
+        return name
+    if name in MAIN_INPUT_ALIASES:
+        return manifest.inputs[0].name
+    known = [spec.name for spec in manifest.inputs]
+    raise UnknownInputError(
+        f"'{name[:64]}' is not an input of '{manifest.id}'; its inputs are: {', '.join(known)}.", inputs=known
+    )
+
+
+def checked_parameters(manifest: Manifest, given: Mapping[str, object]) -> dict[str, float]:
+    """Every parameter of the model: the given value, checked, or the default.
+
+    Raises:
+        BadParameterError: names the parameter, the value and its range.
+    """
+    known = {parameter.name: parameter for parameter in manifest.parameters}
+    for name in given:
+        if name not in known:
+            listed = f"its parameters are: {', '.join(known)}" if known else "it has none"
+            raise BadParameterError(f"'{name[:64]}' is not a parameter of '{manifest.id}'; {listed}.", parameter=name[:64])
+    return {
+        name: _checked_value(parameter, given[name]) if name in given else parameter.default
+        for name, parameter in known.items()
+    }
+
+
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
+def _checked_value(parameter: Parameter, given: object) -> float:
+    value = _number(given)
+    is_whole = parameter.kind == "float" or value == int(value if math.isfinite(value) else 0)
+    if not is_whole or not parameter.min <= value <= parameter.max:
+        raise BadParameterError(
+            f"Parameter '{parameter.name}' is {str(given)[:64]!r}; it must be a {parameter.kind} "
+            f"from {parameter.min:g} to {parameter.max:g}.",
+            parameter=parameter.name,
+            range=[parameter.min, parameter.max],
+        )
+    return value
+
+
+def _number(given: object) -> float:
+    """A number out of JSON or a query; not-a-number for anything else, which no range holds."""
+    if isinstance(given, str) and given.lower() in _BOOLEANS:
+        return _BOOLEANS[given.lower()]
+    try:
+        return float(given) if isinstance(given, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def checked_whole(name: str, given: object, low: int, high: int) -> int:
+    """A whole number such as a seed or a count.
+
+    Raises:
+        BadParameterError: names the parameter, the value and its range.
+    """
+    value = given if isinstance(given, int) and not isinstance(given, bool) else None
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= 20:
+        value = int(given)
+    if value is None or not low <= value <= high:
+        raise BadParameterError(
+            f"'{name}' is {str(given)[:64]!r}; it must be a whole number from {low} to {high}.",
+            parameter=name,
+            range=[low, high],
+        )
+    return value
+
+
+def prepare(
+    manifest: Manifest, pictures: Mapping[str, bytes], parameters: Mapping[str, float], limits: ImageLimits
+) -> Prepared:
+    """Decodes, checks and fits the pictures of one request.
+
+    Args:
+        manifest: Of the model.
+        pictures: Files by input name; optional inputs may be left out.
+        parameters: Every parameter, checked.
+        limits: Of a picture's size.
+
+    Raises:
+        ApiError: what is wrong with the pictures.
+    """
+    main = manifest.inputs[0]
+    _check_present(manifest, pictures)
+    opened = {name: open_image(content, limits, _enough(manifest, name)) for name, content in pictures.items()}
+    fit = fit_into(opened[main.name].width, opened[main.name].height, main.size)
+    canvas = Size(height=fit.canvas_height, width=fit.canvas_width)
+    images: dict[str, Pixels] = {}
+    snapped: float | None = None
+    for spec in manifest.inputs:
+        picture = opened.get(spec.name)
+        if picture is None:
+            images[spec.name] = _blank(spec, canvas)
+            continue
+        size = canvas if spec is main or not isinstance(spec.size, Size) else spec.size
+        own_fit = fit if spec is main else fit_into(picture.width, picture.height, size)
+        pixels, off_palette = _pixels(picture, own_fit, spec)
+        images[spec.name] = on_canvas(pixels, own_fit, spec.background)
+        snapped = off_palette if off_palette is not None and snapped is None else snapped
+    luma = np.asarray(to_gray(opened[main.name].image, 255)) if manifest.output.compose is Compose.CHROMA else None
+    return Prepared(images, parameters, fit, snapped, luma)
+
+
+def _check_present(manifest: Manifest, pictures: Mapping[str, bytes]) -> None:
+    missing = [spec.name for spec in manifest.inputs if not spec.optional and spec.name not in pictures]
+    if missing:
+        raise MissingInputError(f"'{manifest.id}' needs the input '{missing[0]}'; send a picture by that name.", inputs=missing)
+
+
+def _enough(manifest: Manifest, name: str) -> int | None:
+    """A photo that ends at the graph's size need not be decoded at full size; twice as large leaves the filter its choice."""
+    spec = manifest.input(name)
+    if spec is None or spec.kind is not InputKind.PHOTO or not isinstance(spec.size, Size):
+        return None
+    return None if manifest.output.compose is Compose.CHROMA else 2 * max(spec.size.height, spec.size.width)
+
+
+def _blank(spec: ImageInput, canvas: Size) -> Pixels:
+    size = spec.size if isinstance(spec.size, Size) else canvas
+    blank = np.empty((size.height, size.width, spec.channels), np.uint8)
+    blank[:] = np.array(spec.background, np.uint8)
+    return blank
+
+
+def _pixels(picture: Picture, fit: Fit, spec: ImageInput) -> tuple[Pixels, float | None]:
+    """The fitted pixels of one input by its kind, and for labels the share that was off the palette."""
+    image = picture.image
+    if spec.kind is InputKind.LINE:
+        return line_pixels(image, fit, spec), None
+    if spec.kind is InputKind.HINTS:
+        return hint_pixels(to_rgba(image), fit), None
+    if spec.kind is InputKind.LABELS:
+        labels = label_pixels(image, fit, spec)
+        return labels.pixels, labels.snapped_share
+    flat = to_gray(image, spec.background[0]) if spec.channels == 1 else to_rgb(image, spec.background)
+    return with_channels(resize(flat, fit, Image.Resampling.LANCZOS)), None
+
+
+def feeds(manifest: Manifest, prepared: Prepared, seed: int) -> dict[str, Array]:
+    """The graph's inputs for one image, batch axis included."""
+    batch: dict[str, Array] = {name: pixels[None] for name, pixels in prepared.images.items()}
+    if manifest.latent:
+        batch[manifest.latent.name] = draw_latent(manifest.latent.shape, manifest.latent.distribution, seed)[None]
+    for name, value in prepared.parameters.items():
+        batch[name] = np.full((1, 1), value, np.float32)
+    return batch
+
+
+def draw_latent(shape: tuple[int, ...], distribution: LatentDistribution, seed: int) -> Array:
+    """The random input for `seed`; docs/protocol.md tells how, so that others can make the same picture."""
+    generator = np.random.default_rng(seed)
+    if distribution is LatentDistribution.NORMAL:
+        return generator.standard_normal(shape, dtype=np.float32)
+    return generator.integers(0, 2, shape).astype(np.float32)
+
+
+def finish(prepared: Prepared, image: Pixels, size: SizeMode) -> Pixels:
+    """What the caller gets of the graph's picture: as it is, or cut and scaled to the size that was sent.
+
+    Where only colour is taken from the graph, it is laid under the photo's own luma at the photo's own size.
+    """
+    if prepared.luma is not None:
+        luma, colors = prepared.luma, cut_out(image, prepared.fit)
+        if size == "model":
+            luma = with_channels(Image.fromarray(luma).resize(colors.shape[1::-1], Image.Resampling.LANCZOS))[:, :, 0]
+        return recompose(luma, colors)
+    return restore_size(image, prepared.fit) if size == "original" else image
+
+
+def default_size(manifest: Manifest) -> SizeMode:
+    """A colouriser gives a photo back as large as it came; other models give what the graph makes."""
+    return "original" if manifest.output.compose is Compose.CHROMA else "model"
+
+
+def self_test(entry: Entry, session: Session, limits: ImageLimits) -> None:
+    """Runs the manifest's golden pair.
+
+    Raises:
+        ModelError: a file of the pair is unusable, or the result differs by more than the manifest allows.
+    """
+    golden = entry.manifest.golden
+    if golden is None:
+        return
+    try:
+        pictures = {name: _read(entry, path) for name, path in golden.inputs.items()}
+        defaults = {parameter.name: parameter.default for parameter in entry.manifest.parameters}
+        prepared = prepare(entry.manifest, pictures, defaults, limits)
+        expected = open_image(_read(entry, golden.output), limits).image
+    except ApiError as error:
+        raise ModelError(f"the golden pair cannot be used: {error.detail}") from None
+    image = session.run(feeds(entry.manifest, prepared, golden.seed))[0]
+    wanted = with_channels(expected.convert("L" if image.shape[2] == 1 else "RGB"))
+    if wanted.shape != image.shape:
+        raise ModelError(f"the golden output is {wanted.shape}, but the graph gives {image.shape}.")
+    difference = float(np.abs(wanted.astype(np.float32) - image).mean())
+    if difference > golden.tolerance:
+        raise ModelError(
+            f"the self-test failed: the golden output differs by {difference:.2f} steps of uint8 on average and "
+            f"{golden.tolerance:g} are allowed; the graph or the runtime does not do what it did at export."
+        )
+
+
+def _read(entry: Entry, relative: str) -> bytes:
+    path = entry.file(relative)
+    if path is None:
+        raise ModelError(f"'{relative}' is missing from the model's folder.")
+    return path.read_bytes()
+
+
+def load_session(entry: Entry, options: SessionOptions, limits: ImageLimits) -> OrtSession:
+    """Opens, checks, warms up and self-tests a model.
+
+    Raises:
+        ModelError: says what is wrong with it.
+    """
+    for spec in entry.manifest.inputs:
+        if spec.kind is InputKind.PHOTO and spec.channels not in (1, 3):
+            raise ModelError(f"input '{spec.name}' has {spec.channels} channels; a photo that people send has 1 or 3.")
+    session = OrtSession(entry, options)
+    session.warm_up()
+    self_test(entry, session, limits)
+    return session
