@@ -348,8 +348,8 @@ def lines_graph(size: int = 256) -> Graph:
             "none": np.zeros(0, np.float32),
             "scales": np.array([1, 1, size / 8, size / 8], np.float32),
             "back": np.array([1, 1, step, step], np.float32),
-            "spread": np.full(1, 110, np.float32),
-            "light": np.full(1, 145, np.float32),
+            "spread": np.full(1, 60, np.float32),
+            "light": np.full(1, 190, np.float32),
         },
     )
 
