@@ -112,7 +112,7 @@ def commands(app: typer.Typer) -> list[str]:
 
 
 def test_every_command_is_documented(root: Path) -> None:
-    from server.__main__ import app as server_app
+    from server.__main__ import main as server_app
     from training.__main__ import app as training_app
 
     prose = all_prose(root)

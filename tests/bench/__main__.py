@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,7 @@ def bench(
     unknown = sorted(set(parts) - set(PARTS))
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)} is not a part; the parts are {', '.join(PARTS)}.")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     if hasattr(os, "getloadavg"):
         console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the start")
     rows = []

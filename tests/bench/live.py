@@ -25,7 +25,7 @@ def rows(model: Model, server: ServerProcess, *, quick: bool) -> Iterator[Row]:
 
 
 def _one_client(model: Model, server: ServerProcess, seconds: float) -> Row:
-    loop = BareLoop(model)
+    loop = BareLoop.fastest(model)
     loop.time_translations(3)
     before = loop.time_translations(20)
     (results,) = asyncio.run(_draw(model, server, 1, seconds))

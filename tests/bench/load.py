@@ -42,7 +42,7 @@ def rows(model: Model, server: ServerProcess, *, quick: bool) -> Iterator[Row]:
     """Throughput and p99 at 32 clients beside the bare loop, before and after; then a crowd that the queue cannot hold."""
     seconds = 4.0 if quick else 20.0
     name = model.manifest.id
-    loop = BareLoop(model)
+    loop = BareLoop.fastest(model)
     before = _bare_milliseconds(loop, seconds / 2)
     tally = asyncio.run(_load(model, server, CLIENTS, seconds))
     bare = before + _bare_milliseconds(loop, seconds / 2)

@@ -23,7 +23,7 @@ def rows(model: Model, server: ServerProcess, *, quick: bool) -> Iterator[Row]:
 
 
 async def _alternate(model: Model, server: ServerProcess, blocks: int) -> tuple[list[float], list[float]]:
-    loop = BareLoop(model)
+    loop = BareLoop.fastest(model)
     loop.time_translations(5)
     served: list[float] = []
     bare: list[float] = []
