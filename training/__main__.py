@@ -8,14 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from training.config import ConfigError, load_config
-from training.datasets import DatasetError
-from training.download import DownloadError
-from training.loop import DivergedError
-from training.recipes import RECIPES
-from training.recipes.recipe import SourceError
-from training.run import RunError
 
 app = typer.Typer(
     name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
@@ -26,8 +21,6 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 """Published configurations; `train emoji` finds `emoji.toml` here."""
 
 EXIT_STOPPED = 130
-
-EXPECTED_ERRORS = (ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError)
 
 
 @app.callback()
@@ -52,9 +45,7 @@ def prepare(
     info = prepare_dataset(recipe, source, folder, size)
     counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
     left_out = sum(info.rejects.values())
-    console.print(
-        f"Wrote {counts} pairs to {folder}; left out {left_out}, see dataset.json. Look at {folder}/preview.png."
-    )
+    console.print(f"Wrote {counts} pairs to {folder}; left out {left_out}, see dataset.json. Look at {folder}/preview.png.")
 
 
 @app.command()
@@ -71,7 +62,8 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
 ) -> None:
     """Trains a model; Ctrl-C stops cleanly, `--resume auto` goes on."""
-    from training.session import run_training  # torch takes seconds to import; --help should not
+    from training.run import RunError
+    from training.session import run_training
 
     resolved = load_config(_config_path(config), set_ or [])
     root = run or Path("runs") / resolved.name
@@ -91,7 +83,58 @@ def train(
     console.print(f"Done: {outcome.images} images in {root}. Next: inkwash-train evaluate {root}")
 
 
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared data set, when it has moved since training.")] = None,
+    split: Annotated[str, typer.Option(help="Split to judge on.")] = "val",
+    seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
+) -> None:
+    """Measures L1, PSNR and SSIM on held-out pairs and writes a sheet of samples and report.html."""
+    from training.evaluate import evaluate_run
+    from training.report import write_report
+    from training.trained import open_trained
+
+    evaluation = evaluate_run(open_trained(run, data), split=split, seed=seed)
+    table = Table(
+        "protocol", "L1", "PSNR, dB", "SSIM", title=f"{evaluation.recipe}, {split}, {evaluation.images:,} images seen"
+    )
+    for figures in evaluation.figures:
+        table.add_row(figures.name, f"{figures.l1:.4f}", f"{figures.psnr:.2f}", f"{figures.ssim:.3f}")
+    Console().print(table)
+    console.print(f"Look at {run / 'evaluation.png'} and {write_report(run)}.")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    to: Annotated[Path, typer.Option(help="Folder of model folders.")] = Path("models"),
+    model_id: Annotated[str | None, typer.Option(help="Id of the model; the configuration's name when absent.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Prepared data set, when it has moved since training.")] = None,
+) -> None:
+    """Writes the served model: ONNX checked against PyTorch, manifest, samples, preview and model card."""
+    from training.export import export_run
+    from training.trained import open_trained
+
+    exported = export_run(open_trained(run, data), to, model_id)
+    parity = exported.parity
+    console.print(
+        f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference {parity.largest} of 255, "
+        f"mean {parity.mean:.5f}. See it: inkwash serve --models {to}"
+    )
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
+    """Writes report.html of a run, finished or not: loss curves, samples, figures and settings."""
+    from training.report import write_report
+
+    console.print(f"Wrote {write_report(run)}.")
+
+
 def _list_recipes() -> None:
+    from training.recipes import RECIPES
+
     for recipe in RECIPES.values():
         console.print(f"[bold]{recipe.name}[/]  needs {recipe.needs}", highlight=False)
 
@@ -105,11 +148,25 @@ def _config_path(config: str) -> Path:
     return path
 
 
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Mistakes that a sentence explains better than a traceback. Imported late: torch takes seconds, --help should not."""
+    from training.datasets import DatasetError
+    from training.download import DownloadError
+    from training.loop import DivergedError
+    from training.onnx_graph import ExportError
+    from training.recipes.recipe import SourceError
+    from training.run import RunError
+
+    return (ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError, ExportError)
+
+
 def main() -> None:
     """Runs the command line; expected errors are one clear line and exit code 2."""
     try:
         app()
-    except EXPECTED_ERRORS as error:
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
         console.print(f"[bold red]Error:[/] {error}", highlight=False)
         sys.exit(2)
 
