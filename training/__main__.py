@@ -119,7 +119,7 @@ def export(
     exported = export_run(open_trained(run, data), to, model_id)
     parity = exported.parity
     console.print(
-        f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference {parity.largest} of 255, "
+        f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference {parity.largest}/255, "
         f"mean {parity.mean:.5f}. See it: inkwash serve --models {to}"
     )
 
