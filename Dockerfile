@@ -12,7 +12,8 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-RUN python3 -m venv /opt/inkwash
+# Without pip of its own: the image that runs needs none.
+RUN python3 -m venv --without-pip /opt/inkwash
 
 # What Inkwash stands on changes seldom: a layer of its own, made from pyproject.toml alone.
 COPY pyproject.toml constraints.txt ./
@@ -20,10 +21,10 @@ RUN case "$EXTRA" in cpu | gpu) ;; *) echo "EXTRA is '$EXTRA'; it must be cpu or
     && python3 -c "import sys, tomllib; \
 project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 print(*project['dependencies'], *project['optional-dependencies'][sys.argv[1]], sep='\n')" "$EXTRA" > /tmp/requirements.txt \
-    && /opt/inkwash/bin/python -m pip install --quiet --constraint constraints.txt --requirement /tmp/requirements.txt
+    && python3 -m pip --python /opt/inkwash/bin/python install --quiet --constraint constraints.txt --requirement /tmp/requirements.txt
 
 COPY . .
-RUN /opt/inkwash/bin/python -m pip install --quiet --no-deps .
+RUN python3 -m pip --python /opt/inkwash/bin/python install --quiet --no-deps .
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Inkwash" \
