@@ -61,6 +61,12 @@ function shortcutsOf(page) {
       release: () => setPanning(page, false),
       only: () => [document.body, byId("drawing", HTMLElement)].includes(/** @type {HTMLElement} */ (document.activeElement)),
     },
+    {
+      keys: ["Escape"],
+      label: "key.escape",
+      run: () => (page.variations.isOpen ? page.variations.close() : studio.cancelStroke()),
+      only: () => page.variations.isOpen || studio.isStroking,
+    },
     { keys: ["Control+0"], label: "view.reset", run: () => view.reset() },
     { keys: ["+", "="], label: "key.zoom_in", run: () => zoom(page, ZOOM_STEP) },
     { keys: ["-"], label: "key.zoom_out", run: () => zoom(page, 1 / ZOOM_STEP) },

@@ -90,6 +90,11 @@ export class LiveLoop extends EventTarget {
     return this.#answered === this.#wanted && !this.#inFlight && !this.#isCapturing;
   }
 
+  /** Whether a picture is on its way or will be asked for without anybody doing anything. */
+  get isBusy() {
+    return !this.isSettled && (this.mode !== "manual" || this.#isForced || this.#inFlight !== null);
+  }
+
   /** @param {string} model */
   setModel(model) {
     if (model === this.#model) return;

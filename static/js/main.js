@@ -38,12 +38,13 @@ class Page {
    * @param {Words} words
    * @param {import("./types").ModelSummary[]} models
    * @param {Manifest} manifest - of the first model to show
+   * @param {Example | null} example - what it opens with
    */
-  constructor(words, models, manifest) {
+  constructor(words, models, manifest, example) {
     this.words = words;
     this.models = models;
     this.notices = new Notices();
-    this.studio = new Studio(manifest);
+    this.studio = new Studio(manifest, example?.inputs ?? new Map());
     this.stage = byId("drawing-stage", HTMLElement);
     this.result = new ResultPane(this.studio);
     this.view = new View(this.stage, [byId("result-stage", HTMLElement)]);
@@ -73,6 +74,10 @@ class Page {
       fail: (error) => this.fail(error),
     });
     this.#listen();
+    for (const part of this.parts) part.draw();
+    this.#showWork();
+    if (example) this.#showExample(example);
+    this.live.changed();
   }
 
   #listen() {
@@ -80,9 +85,11 @@ class Page {
     studio.on("work", () => this.#showWork());
     studio.on("change", () => {
       live.changed();
+      this.#showBusy();
       this.#showEmpty();
     });
     studio.on("stroke", () => this.#showEmpty());
+    live.addEventListener("state", () => this.#showBusy());
     live.addEventListener("picture", (event) => {
       void this.#showLive(/** @type {CustomEvent<import("./live.js").LivePicture>} */ (event).detail);
     });
@@ -93,14 +100,6 @@ class Page {
     acceptFiles((file) => void this.openFile(file));
     connectActions(this);
     placeMenus();
-  }
-
-  /** Draws everything and opens the first example. */
-  async start() {
-    for (const part of this.parts) part.draw();
-    this.#showWork();
-    await this.openSample(0);
-    document.documentElement.dataset.ready = "true";
   }
 
   /**
@@ -157,12 +156,24 @@ class Page {
     byId("empty", HTMLElement).hidden = this.studio.isStroking || !this.studio.drawing.isBlank();
   }
 
+  #decoding = 0;
+
+  /** Tells assistive technology, and whoever waits, that the picture is not the last one yet. */
+  #showBusy() {
+    byId("result", HTMLElement).setAttribute("aria-busy", String(this.live.isBusy || this.#decoding > 0));
+  }
+
   /** @param {import("./live.js").LivePicture} detail */
   async #showLive({ picture, answer, roundTrip }) {
     const model = this.studio.manifest.id;
-    const bitmap = await api.decodePicture(picture);
-    if (model !== this.studio.manifest.id) return;
-    this.result.show(bitmap, picture, answer.seed);
+    this.#decoding++;
+    try {
+      const bitmap = await api.decodePicture(picture);
+      if (model === this.studio.manifest.id) this.result.show(bitmap, picture, answer.seed);
+    } finally {
+      this.#decoding--;
+      this.#showBusy();
+    }
     if (this.live.isSettled) this.#announceLater(roundTrip);
   }
 
@@ -201,8 +212,10 @@ class Page {
   async openModel(id) {
     if (id === this.studio.manifest.id) return;
     try {
-      this.studio.switchModel(await this.#manifest(id));
-      await this.openSample(0);
+      const manifest = await this.#manifest(id);
+      const example = await fetchExample(manifest, 0);
+      this.studio.switchModel(manifest, example?.inputs ?? new Map());
+      if (example) this.#showExample(example);
     } catch (error) {
       this.fail(error);
     }
@@ -211,24 +224,24 @@ class Page {
   /** @param {number} k */
   async openSample(k) {
     const { manifest } = this.studio;
-    const sample = manifest.samples[k];
-    if (!sample) return;
     try {
-      const names = Object.keys(sample.inputs);
-      const [result, ...parts] = await Promise.all([
-        api.fetchPicture(api.sampleUrl(manifest.id, k)),
-        ...names.map((name) => api.fetchPicture(api.sampleUrl(manifest.id, k, name))),
-      ]);
-      if (manifest !== this.studio.manifest) return;
-      const isFree = !this.studio.isSeedLocked;
-      this.studio.loadSample(new Map(names.map((name, n) => [name, parts[n]])), sample.seed);
-      // The finished result is there before the server is asked; a locked seed would give another picture.
-      if (isFree) this.result.show(result, null, sample.seed);
-      this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(sample.title) }));
-      this.#sample = k;
+      const example = await fetchExample(manifest, k);
+      if (!example || manifest !== this.studio.manifest) return;
+      this.studio.loadSample(example.inputs, example.seed);
+      this.#showExample(example);
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /**
+   * Shows the finished result at once; the server is asked all the same, and may run with another seed.
+   * @param {Example} example
+   */
+  #showExample(example) {
+    this.#sample = example.k;
+    if (!this.studio.isSeedLocked) this.result.show(example.result, null, example.seed);
+    this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(example.title) }));
   }
 
   #sample = 0;
@@ -265,7 +278,7 @@ class Page {
       return notices.show(words.t("project.no_model", { model: project.model }), "problem");
     }
     try {
-      if (project.model !== studio.manifest.id) studio.switchModel(await this.#manifest(project.model));
+      if (project.model !== studio.manifest.id) studio.switchModel(await this.#manifest(project.model), new Map());
       await loadProject(studio, project);
     } catch (error) {
       this.fail(error);
@@ -296,6 +309,23 @@ function fitStage(stage, { width, height }) {
 }
 
 /** @typedef {Page} AnyPage */
+/** @typedef {{k: number, title: Record<string, string>, seed: number, inputs: Map<string, ImageBitmap>, result: ImageBitmap}} Example */
+
+/**
+ * @param {Manifest} manifest
+ * @param {number} k
+ * @returns {Promise<Example | null>} null when the model has no such example
+ */
+async function fetchExample(manifest, k) {
+  const sample = manifest.samples[k];
+  if (!sample) return null;
+  const names = Object.keys(sample.inputs);
+  const [result, ...parts] = await Promise.all([
+    api.fetchPicture(api.sampleUrl(manifest.id, k)),
+    ...names.map((name) => api.fetchPicture(api.sampleUrl(manifest.id, k, name))),
+  ]);
+  return { k, title: sample.title, seed: sample.seed, inputs: new Map(names.map((name, n) => [name, parts[n]])), result };
+}
 
 async function start() {
   const boot = readBoot(document);
@@ -308,10 +338,11 @@ async function start() {
   byId("no-models", HTMLElement).hidden = first !== undefined;
   byId("studio", HTMLElement).hidden = first === undefined;
   if (!first) return;
-  const page = new Page(words, models, await api.fetchManifest(first.id));
+  const manifest = await api.fetchManifest(first.id);
+  const page = new Page(words, models, manifest, await fetchExample(manifest, 0).catch(() => null));
   page.live.device = boot.device;
   page.offerLanguages(Array.isArray(boot.languages) ? boot.languages : Object.keys(boot.languages));
-  await page.start();
+  document.documentElement.dataset.ready = "true";
 }
 
 void start();

@@ -1,7 +1,7 @@
 /** The list of models with their previews, and the button that shows the chosen one. */
 
 import { previewUrl } from "./api.js";
-import { byId, make } from "./dom.js";
+import { byId, icon, make } from "./dom.js";
 
 /** @typedef {import("./types").ModelSummary} ModelSummary */
 
@@ -33,7 +33,16 @@ export class ModelPicker {
     this.#preview.src = previewUrl(manifest.id);
     this.#preview.hidden = false;
     this.#button.setAttribute("aria-label", this.words.t("model.chosen", { title: this.words.pick(manifest.title) }));
-    this.#list.replaceChildren(...this.models.map((model) => this.#option(model)));
+    this.#list.replaceChildren(...this.models.map((model) => this.#option(model)), make("hr"), this.#about());
+  }
+
+  #about() {
+    const button = make("button", { type: "button", class: "menu-item" }, [icon("info"), this.words.t("model.about")]);
+    button.addEventListener("click", () => {
+      this.#list.hidePopover();
+      byId("card-button", HTMLButtonElement).click();
+    });
+    return button;
   }
 
   /** @param {ModelSummary} model */

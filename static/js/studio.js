@@ -24,7 +24,7 @@ export function randomSeed() {
 export class Studio extends EventTarget {
   history = new History();
   toolId = "pen";
-  color = "#e4572e";
+  color = "#d7263d";
   /** @type {string[]} */
   recentColors = [];
   classIndex = 0;
@@ -38,10 +38,15 @@ export class Studio extends EventTarget {
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
 
-  /** @param {Manifest} manifest */
-  constructor(manifest) {
+  /**
+   * @param {Manifest} manifest
+   * @param {Map<string, ImageBitmap>} pictures - inputs of the example it opens with, by name
+   */
+  constructor(manifest, pictures) {
     super();
     this.work = newWork(manifest);
+    putPictures(this.drawing, pictures);
+    this.drawing.commit();
     this.#adopt();
   }
 
@@ -79,13 +84,16 @@ export class Studio extends EventTarget {
   }
 
   /**
-   * Opens another model with an empty drawing. One undo step leads back to the model and the drawing before.
+   * Opens another model with an example on it. One undo step leads back to the model and the drawing before.
    * @param {Manifest} manifest
+   * @param {Map<string, ImageBitmap>} pictures - the example's inputs by name; none for an empty drawing
    */
-  switchModel(manifest) {
+  switchModel(manifest, pictures) {
     const before = this.work;
     const after = newWork(manifest);
     if (this.isSeedLocked) after.seed = before.seed;
+    putPictures(after.drawing, pictures);
+    after.drawing.commit();
     this.#setWork(after);
     const step = { label: "step.model", undo: () => this.#setWork(before), redo: () => this.#setWork(after) };
     this.history.push(step);
@@ -316,10 +324,7 @@ export class Studio extends EventTarget {
   loadSample(pictures, seed) {
     this.cancelStroke();
     this.drawing.clear();
-    for (const surface of this.drawing.surfaces) {
-      const picture = pictures.get(surface.input.name);
-      if (picture) surface.load(picture);
-    }
+    putPictures(this.drawing, pictures);
     this.record("step.sample", this.isSeedLocked ? this.seed : seed);
   }
 
@@ -339,4 +344,15 @@ export class Studio extends EventTarget {
 function newWork(manifest) {
   const params = Object.fromEntries(manifest.parameters.map((parameter) => [parameter.name, parameter.default]));
   return { manifest, drawing: new Drawing(manifest), seed: manifest.samples[0]?.seed ?? randomSeed(), params };
+}
+
+/**
+ * @param {Drawing} drawing
+ * @param {Map<string, ImageBitmap>} pictures - by input name
+ */
+function putPictures(drawing, pictures) {
+  for (const surface of drawing.surfaces) {
+    const picture = pictures.get(surface.input.name);
+    if (picture) surface.load(picture);
+  }
 }
