@@ -16,7 +16,7 @@ def draw_latent(spec: LatentSpec, seed: int) -> NDArray[np.float32]:
     """The latent of one image as the server draws it (docs/protocol.md), so that a seed means the same on both sides."""
     generator = np.random.default_rng(seed)
     if spec.distribution == "bernoulli":
-        return generator.integers(0, 2, spec.shape, dtype=np.uint8).astype(np.float32)
+        return generator.integers(0, 2, spec.shape).astype(np.float32)
     return generator.standard_normal(spec.shape, dtype=np.float32)
 
 
