@@ -90,8 +90,8 @@ $(GPU_VENV)/.installed-gpu: $(INPUTS) | $(GPU_VENV)/bin/python
 	@$(GPU_VENV)/bin/python -m pip install $(PIP_FLAGS) --editable '.[gpu]'
 	@touch $@
 
-node_modules/.installed: package.json
+node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || \
 		{ echo 'The type check of the page needs Node.js 20 or newer with npm, and neither is here. Install it, then run make check again.' >&2; exit 1; }
-	npm install --no-audit --no-fund --no-package-lock --loglevel error
+	npm ci --no-audit --no-fund --loglevel error
 	@touch $@
