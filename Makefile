@@ -13,7 +13,8 @@ TORCH_INDEX ?=
 
 GPU_VENV = $(VENV)-gpu
 BIN = $(VENV)/bin
-PIP_FLAGS = --quiet --disable-pip-version-check --constraint constraints.txt
+# Twice: errors are shown, notes on indexes and builds are not.
+PIP_FLAGS = --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 INPUTS = pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
