@@ -230,7 +230,13 @@ class Engine:
             raise self._failed(slot, slot.failure)
         if slot.loading is None:
             slot.loading = asyncio.create_task(self._load(slot))
-        await asyncio.shield(slot.loading)
+        loading = slot.loading
+        try:
+            await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            if loading.cancelled():  # by `close`; otherwise it is the caller who was cancelled
+                self._refuse_when_draining()
+            raise
         if slot.failure:
             raise self._failed(slot, slot.failure)
 

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server.catalog import read_catalog
+from server.errors import ConfigurationError, UnknownModelError
+from tests.server import models
+
+
+def test_models_of_several_folders_are_found(models_dir: Path, tmp_path: Path) -> None:
+    models.write_model(tmp_path / "mine", models.identity_graph())
+    catalog = read_catalog([tmp_path], bundled=models_dir)
+    assert next(iter(catalog.entries)) == "mine"
+    assert "demo-lines" in catalog.entries
+    assert catalog.broken == ()
+
+
+def test_a_model_folder_itself_may_be_named(models_dir: Path) -> None:
+    assert list(read_catalog([models_dir / "copy"]).entries) == ["copy"]
+
+
+def test_the_first_of_two_models_with_one_id_is_served(models_dir: Path, tmp_path: Path) -> None:
+    models.write_model(tmp_path / "copy", models.identity_graph(8))
+    catalog = read_catalog([tmp_path], bundled=models_dir)
+    assert catalog["copy"].folder == tmp_path / "copy"
+    assert [broken.id for broken in catalog.broken] == ["copy"]
+    assert "is served instead" in catalog.broken[0].reason
+
+
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="INKWASH_MODELS_DIR"):
+        read_catalog([tmp_path / "nowhere"])
+
+
+def test_a_bundled_folder_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    assert len(read_catalog([], bundled=tmp_path / "nowhere")) == 0
+
+
+def spoil(folder: Path, name: str) -> None:
+    manifest = folder / "manifest.json"
+    if name == "no manifest":
+        manifest.unlink()
+    elif name == "no graph":
+        (folder / "model.onnx").unlink()
+    elif name == "not json":
+        manifest.write_text("{")
+    elif name == "not text":
+        manifest.write_bytes(b"\xff\xfe\x00")
+    elif name == "field":
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"license": 3}))
+    else:
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("no manifest", "manifest.json is missing"),
+        ("no graph", "model.onnx is missing"),
+        ("not json", "manifest.json is not valid"),
+        ("not text", "manifest.json"),
+        ("field", "license"),
+        ("version", "format_version"),
+    ],
+)
+def test_a_broken_folder_is_reported_and_the_others_are_served(tmp_path: Path, fault: str, reason: str) -> None:
+    models.write_model(tmp_path / "good", models.identity_graph())
+    spoil(models.write_model(tmp_path / "bad", models.identity_graph()), fault)
+    catalog = read_catalog([tmp_path])
+    assert list(catalog.entries) == ["good"]
+    assert [broken.id for broken in catalog.broken] == ["bad"]
+    assert reason in catalog.broken[0].reason
+
+
+def test_hidden_folders_and_files_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    assert read_catalog([tmp_path]).broken == ()
+
+
+def test_an_unknown_model_is_told_with_the_list(models_dir: Path) -> None:
+    with pytest.raises(UnknownModelError, match=r"no model 'cats'; the models are: copy") as caught:
+        read_catalog([models_dir])["cats"]
+    assert "copy" in str(caught.value.members["models"])
+
+
+def test_a_file_outside_the_folder_is_not_given(tmp_path: Path) -> None:
+    folder = models.write_model(tmp_path / "linked", models.identity_graph())
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (folder / "preview.png").symlink_to(tmp_path / "secret.png")
+    entry = read_catalog([folder])["linked"]
+    assert entry.file("preview.png") is None
+    assert entry.file("../secret.png") is None
+    assert entry.file("model.onnx") is not None
