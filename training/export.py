@@ -102,7 +102,8 @@ def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -
         title=config.title or trained.info.title,
         description=config.description or trained.info.title,
         family=config.family,
-        config=config.model_dump(mode="json"),
+        # Where the data lay is that machine's business; the card names a place that anyone can use.
+        config={**config.model_dump(mode="json"), "data": f"data/{trained.info.recipe}"},
         seen_images=trained.images,
     )
     held_out = PairedDataset.open(trained.data, "val")
@@ -287,9 +288,7 @@ def _empty_canvas(info: DatasetInfo, exportable: Exportable) -> Drawing:
     return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
 
 
-def _write_samples(
-    folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo
-) -> tuple[Sample, ...]:
+def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:
     """Writes inputs and results of each drawing into `folder`, which lies in the model's; empty hints are left out."""
     folder.mkdir()
     session, samples = _session(folder.parent / "model.onnx"), []

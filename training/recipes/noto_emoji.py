@@ -22,6 +22,7 @@ from training.recipes.recipe import Download, Draft, Recipe, SourceError
 
 FONT_FILE = "NotoEmoji-Regular.ttf"
 GLYPH_PX = 768
+REGULAR_WEIGHT = 400
 VAL_SHARE = 0.07
 MAX_ASPECT_RATIO = 1.25
 MAX_INK = 0.5
@@ -31,23 +32,58 @@ MIN_EDGES_FOUND, MIN_AGREEMENT = 0.58, 0.60
 
 EXCLUDED: Mapping[str, tuple[tuple[int, int], ...]] = {
     "letter, digit or punctuation": (
-        (0x0000, 0x00FF), (0x2000, 0x218F), (0x2753, 0x2757), (0x2795, 0x2797), (0x27B0, 0x27BF), (0x3030, 0x303D),
-        (0x1F4A4, 0x1F4A4), (0x1F4AF, 0x1F4AF), (0x1F4B1, 0x1F4B2),
+        (0x0000, 0x00FF),
+        (0x2000, 0x218F),
+        (0x2753, 0x2757),
+        (0x2795, 0x2797),
+        (0x27B0, 0x27BF),
+        (0x3030, 0x303D),
+        (0x1F4A4, 0x1F4A4),
+        (0x1F4AF, 0x1F4AF),
+        (0x1F4B1, 0x1F4B2),
     ),
     "letters or ideographs on a button": (
-        (0x24C2, 0x24C2), (0x3297, 0x3299), (0x1F170, 0x1F19A), (0x1F200, 0x1F265), (0x1F3E7, 0x1F3E7),
-        (0x1F4A0, 0x1F4A0), (0x1F519, 0x1F524), (0x1F6BE, 0x1F6BE),
+        (0x24C2, 0x24C2),
+        (0x3297, 0x3299),
+        (0x1F170, 0x1F19A),
+        (0x1F200, 0x1F265),
+        (0x1F3E7, 0x1F3E7),
+        (0x1F4A0, 0x1F4A0),
+        (0x1F519, 0x1F524),
+        (0x1F6BE, 0x1F6BE),
     ),
     "symbol on a button": (
-        (0x2194, 0x21AA), (0x23CF, 0x23CF), (0x23E9, 0x23EF), (0x23F8, 0x23FA), (0x25AA, 0x25FE), (0x2648, 0x2653),
-        (0x26CE, 0x26CE), (0x2733, 0x2734), (0x2934, 0x2935), (0x2B05, 0x2B07), (0x1F500, 0x1F506), (0x1F4F3, 0x1F4F6),
-        (0x1F53C, 0x1F53D), (0x27A1, 0x27A1), (0x1F6D7, 0x1F6D7),
+        (0x2194, 0x21AA),
+        (0x23CF, 0x23CF),
+        (0x23E9, 0x23EF),
+        (0x23F8, 0x23FA),
+        (0x25AA, 0x25FE),
+        (0x2648, 0x2653),
+        (0x26CE, 0x26CE),
+        (0x2733, 0x2734),
+        (0x2934, 0x2935),
+        (0x2B05, 0x2B07),
+        (0x1F500, 0x1F506),
+        (0x1F4F3, 0x1F4F6),
+        (0x1F53C, 0x1F53D),
+        (0x27A1, 0x27A1),
+        (0x1F6D7, 0x1F6D7),
     ),
     "part of a flag": ((0x1F1E6, 0x1F1FF), (0xE0020, 0xE007F), (0xFE82B, 0xFE82B)),
     "skin tone or hair component": ((0x1F3FB, 0x1F3FF), (0x1F9B0, 0x1F9B3)),
     "plain shape or hatching that stands for a colour": (
-        (0x26AA, 0x26AB), (0x2764, 0x2764), (0x2B1B, 0x2B1C), (0x2B55, 0x2B55), (0x1F499, 0x1F49C), (0x1F4D5, 0x1F4D9),
-        (0x1F518, 0x1F518), (0x1F532, 0x1F53B), (0x1F5A4, 0x1F5A4), (0x1F7E0, 0x1F7EB), (0x1F90D, 0x1F90E), (0x1F9E1, 0x1F9E1),
+        (0x26AA, 0x26AB),
+        (0x2764, 0x2764),
+        (0x2B1B, 0x2B1C),
+        (0x2B55, 0x2B55),
+        (0x1F499, 0x1F49C),
+        (0x1F4D5, 0x1F4D9),
+        (0x1F518, 0x1F518),
+        (0x1F532, 0x1F53B),
+        (0x1F5A4, 0x1F5A4),
+        (0x1F7E0, 0x1F7EB),
+        (0x1F90D, 0x1F90E),
+        (0x1F9E1, 0x1F9E1),
         (0x1FA75, 0x1FA77),
     ),
 }
@@ -59,8 +95,15 @@ FAMILIES: Mapping[str, tuple[int, ...]] = {
     "moons": tuple(range(0x1F311, 0x1F31F)),
     "globes": (0x1F30D, 0x1F30E, 0x1F30F, 0x1F310),
     "people": (
-        *range(0x1F464, 0x1F47C), *range(0x1F481, 0x1F483), *range(0x1F486, 0x1F488), *range(0x1F645, 0x1F648),
-        *range(0x1F64B, 0x1F64F), *range(0x1F930, 0x1F937), *range(0x1F9CD, 0x1F9E0), 0x1F385, 0x1F977,
+        *range(0x1F464, 0x1F47C),
+        *range(0x1F481, 0x1F483),
+        *range(0x1F486, 0x1F488),
+        *range(0x1F645, 0x1F648),
+        *range(0x1F64B, 0x1F64F),
+        *range(0x1F930, 0x1F937),
+        *range(0x1F9CD, 0x1F9E0),
+        0x1F385,
+        0x1F977,
     ),
     "couples": (0x1F48F, 0x1F491),
     "cat faces": (*range(0x1F638, 0x1F641), 0x1F431),
@@ -175,9 +218,15 @@ def _pair(path: Path, font: ImageFont.FreeTypeFont, size: int) -> tuple[ImagesU8
 
 def _open_font(path: Path) -> ImageFont.FreeTypeFont:
     try:
-        return ImageFont.truetype(path, GLYPH_PX)
+        font = ImageFont.truetype(path, GLYPH_PX)
     except OSError as error:
         raise SourceError(f"'{path}' is missing or no font ({error}); it is Noto Emoji's monochrome font.") from error
+    try:
+        axes = font.get_variation_axes()
+    except OSError:  # not a variable font
+        return font
+    font.set_variation_by_axes([REGULAR_WEIGHT] * len(axes))  # its only axis is the weight
+    return font
 
 
 def _open_picture(path: Path, size: int) -> Image.Image:
@@ -188,8 +237,9 @@ def _open_picture(path: Path, size: int) -> Image.Image:
         raise SourceError(f"'{path}' cannot be read ({error}); fetch it again.") from error
     if rgba.size == (size, size):
         return rgba
-    # Premultiplied, so that the colour under transparent pixels does not bleed into the rim.
-    return rgba.convert("RGBa").resize((size, size), Image.Resampling.LANCZOS).convert("RGBA")
+    # Premultiplied, so that the colour under transparent pixels does not bleed into the rim; by a filter that does not ring,
+    # which would widen the opaque box.
+    return rgba.convert("RGBa").resize((size, size), Image.Resampling.HAMMING).convert("RGBA")
 
 
 def _glyph(character: str, font: ImageFont.FreeTypeFont) -> Image.Image | None:

@@ -1,0 +1,75 @@
+"""Tiny prepared data sets and source folders, made on the spot: shapes whose colour their place decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from training.datasets import DatasetInfo, Origin, Pairs, PaletteEntry, digest, write_dataset
+
+SIDE = 32
+
+FREE = Origin(
+    name="Squares",
+    home_page="https://example.org/squares",
+    license="CC0-1.0",
+    weights_license="CC0-1.0",
+    free_samples=True,
+    notice="Squares, made by the tests. CC0-1.0.",
+)
+
+PALETTE = tuple(
+    PaletteEntry(index=k, name={"en": name, "ja": name}, color=color)
+    for k, (name, color) in enumerate((("Ground", "#000080"), ("Box", "#ff0000"), ("Lid", "#00ff00")))
+)
+
+
+def make_pairs(kind: str, count: int, seed: int = 0) -> Pairs:
+    """Squares at random places: outlined (line) or labelled, and painted."""
+    generator = np.random.default_rng(seed)
+    source = np.full((count, SIDE, SIDE, 1), 255 if kind == "line" else 0, np.uint8)
+    target = np.full((count, SIDE, SIDE, 3), 255, np.uint8)
+    for k, (top, left) in enumerate(generator.integers(1, 14, (count, 2))):
+        source[k, top : top + 16, left : left + 16] = 0 if kind == "line" else 1
+        source[k, top + 3 : top + 13, left + 3 : left + 13] = 255 if kind == "line" else 2
+        target[k, top : top + 16, left : left + 16] = (200, 40 + 8 * top, 40 + 8 * left)
+    return Pairs([f"square-{k}" for k in range(count)], source, target)
+
+
+def make_dataset(root: Path, kind: Literal["line", "labels"] = "line", origin: Origin = FREE) -> DatasetInfo:
+    """Writes a prepared set of 8 + 5 pairs."""
+    splits = {"train": make_pairs(kind, 8), "val": make_pairs(kind, 5, seed=1)}
+    info = DatasetInfo(
+        recipe="squares",
+        title={"en": "Squares", "ja": "四角"},
+        kind=kind,
+        channels=1,
+        size=SIDE,
+        palette=PALETTE if kind == "labels" else (),
+        background=255 if kind == "line" else 0,
+        ink="dark" if kind == "line" else None,
+        line_width_px=3.0 if kind == "line" else None,
+        counts={split: len(pairs.names) for split, pairs in splits.items()},
+        rejects={},
+        origin=origin,
+        sha256=digest(splits),
+    )
+    write_dataset(root, info, splits)
+    return info
+
+
+def facade_file(path: Path, quality: int = 80) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Writes a photo|label JPEG of 256 px halves with a window and a door on a wall; returns its true classes."""
+    from training.recipes.facades import PALETTE as CLASSES
+
+    labels = np.zeros((256, 256), np.uint8)
+    labels[40:250, 20:236] = 1
+    labels[80:130, 60:100], labels[80:130, 150:190], labels[180:250, 110:140] = 2, 7, 3
+    colors = np.array([entry.rgb for entry in CLASSES], np.uint8)[labels]
+    photo = np.full((256, 256, 3), (180, 160, 140), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate([photo, colors], axis=1)).save(path, quality=quality)
+    return labels
