@@ -1,0 +1,132 @@
+"""The contract between both halves: what any family trains and exports, the server serves without knowing the family."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from server.app import create_app
+from server.manifest import Manifest
+from server.settings import Settings
+from tests.training.synthetic import SIDE, make_dataset
+from training.config import TrainConfig, parse_config
+from training.export import export_run
+from training.families import FAMILIES
+from training.session import run_training
+from training.trained import open_trained
+
+STEPS, BATCH = 2, 2
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that was trained and exported, and a client of a server that serves it."""
+
+    client: TestClient
+    manifest: Manifest
+    folder: Path
+
+    def sample(self, name: str = "image") -> bytes:
+        """The picture of an input of the first sample."""
+        return (self.folder / self.manifest.samples[0].inputs[name]).read_bytes()
+
+
+def _config(data: Path, family: str, kind: str) -> TrainConfig:
+    return parse_config(
+        {
+            "name": f"{family}-{kind}",
+            "family": family,
+            "data": str(data),
+            "title": {"en": "Squares", "ja": "四角"},
+            "description": {"en": "Two steps old.", "ja": "二歩だけ学習しました。"},
+            "generator": {"base_channels": 8, "max_channels": 32, "levels": 4, "upsampling": "resize", "noise": "channel"},
+            "discriminator": {"base_channels": 8, "layers": 1},
+            "optimizer": {"batch_size": BATCH, "total_images": STEPS * BATCH},
+            "augment": {"image_size": SIDE},
+            "hints": {"enabled": kind == "line"},
+        }
+    )
+
+
+@pytest.fixture(scope="module", params=[(family, kind) for family in FAMILIES for kind in ("line", "labels")], ids="-".join)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Trains two steps, exports, and serves the model beside a broken one."""
+    family, kind = request.param
+    root = tmp_path_factory.mktemp("contract")
+    make_dataset(root / "data", kind)
+    run_training(_config(root / "data", family, kind), root / "run", accelerator="cpu")
+    exported = export_run(open_trained(root / "run"), root / "models")
+    shutil.copytree(exported.folder, root / "models" / "broken")
+    (root / "models" / "broken" / "manifest.json").write_text('{"format_version": 1}', "utf-8")
+    settings = Settings(models_dir=(root / "models",), bundled_models=False, preload=False, threads=1)
+    with TestClient(create_app(settings)) as client:
+        manifest = Manifest.model_validate_json((exported.folder / "manifest.json").read_text("utf-8"))
+        yield Served(client, manifest, exported.folder)
+
+
+def _translate(served: Served, seed: int, **files: bytes) -> np.ndarray:  # type: ignore[type-arg]
+    response = served.client.post(f"/translate/{served.manifest.id}", params={"seed": seed}, files=files)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(response.content)))
+
+
+def test_trained_model_answers_with_a_picture(served: Served) -> None:
+    picture = _translate(served, 1, image=served.sample())
+    assert picture.shape == (SIDE, SIDE, 3)
+    assert picture.std() > 0
+
+
+def test_server_gives_the_picture_that_the_exporter_wrote(served: Served) -> None:
+    sample = served.manifest.samples[0]
+    files = {name: (served.folder / path).read_bytes() for name, path in sample.inputs.items()}
+    np.testing.assert_array_equal(
+        _translate(served, sample.seed, **files), np.asarray(Image.open(served.folder / sample.output))
+    )
+
+
+def test_self_test_of_the_exported_model_passes(served: Served) -> None:
+    _translate(served, 1, image=served.sample())
+    (entry,) = served.client.get("/models").json()["models"]
+    assert (entry["id"], entry["status"]) == (served.manifest.id, "ready")
+
+
+def test_seeds_reproduce_and_vary(served: Served) -> None:
+    first, again, other = (_translate(served, seed, image=served.sample()) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert served.manifest.latent is None or (first != other).any()
+
+
+def test_hints_change_the_picture(served: Served) -> None:
+    if served.manifest.input("hints") is None:
+        assert served.manifest.inputs[0].kind == "labels"
+        return
+    dabs = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+    dabs.paste((20, 200, 30, 255), (8, 8, 24, 24))
+    file = io.BytesIO()
+    dabs.save(file, "PNG")
+    plain = _translate(served, 1, image=served.sample())
+    assert (_translate(served, 1, image=served.sample(), hints=file.getvalue()) != plain).any()
+
+
+def test_broken_folder_beside_it_is_reported(served: Served) -> None:
+    listing = served.client.get("/models").json()
+    (broken,) = listing["broken"]
+    assert broken["id"] == "broken"
+    assert "manifest.json is not valid" in broken["reason"]
+    assert [entry["id"] for entry in listing["models"]] == [served.manifest.id]
+
+
+def test_model_card_and_samples_are_served(served: Served) -> None:
+    model = f"/models/{served.manifest.id}"
+    assert "What it learned from" in served.client.get(f"{model}/card").text
+    assert served.client.get(f"{model}/preview").headers["content-type"] == "image/png"
+    assert served.client.get(f"{model}/samples/0", params={"part": "image"}).content == served.sample()
