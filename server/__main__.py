@@ -30,13 +30,19 @@ Models = Annotated[list[Path] | None, typer.Option("--models", help="Folder of m
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.")]
 
 
-@main.callback()
-def _root(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if show_version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"inkwash {version()}")
         raise typer.Exit
+
+
+@main.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Draw lines, get pictures."""
 
 
 class _Server(uvicorn.Server):

@@ -29,8 +29,8 @@ STATIC_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=(), payment=(), usb=()"),
 )
-QUIET_ROUTES = frozenset({"/metrics", "/v2/health/live", "/v2/health/ready"})
-"""Asked every few seconds by machines; logged at debug level."""
+QUIET_ROUTES = frozenset({"/metrics", "/v2/health/live", "/v2/health/ready", "/static/{path:path}", "/docs/{name}"})
+"""Asked by machines every few seconds, or by every page by the dozen; logged at debug level."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -65,7 +65,7 @@ class Envelope:
             if scope["type"] == "http":
                 await self._answer(scope, receive, send, headers.get("host", ""))
             else:
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, _dressing(send, headers.get("host", "")))
         finally:
             request_id.reset(token)
 
@@ -75,24 +75,21 @@ class Envelope:
         if scope["method"] == "HEAD":  # answered like GET everywhere; the web server leaves the body out
             scope = {**scope, "method": "GET"}
 
-        async def send_wrapped(message: Message) -> None:
+        dressed = _dressing(send, host)
+
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [
-                    (b"x-request-id", request_id.get().encode()),
-                    (b"content-security-policy", content_security_policy(host)),
-                ]
-                message["headers"] = [*message["headers"], *STATIC_HEADERS, *own]
-            await send(message)
+            await dressed(message)
 
         try:
-            await self._app(scope, receive, send_wrapped)
+            await self._app(scope, receive, send_noting_status)
         except Exception as error:  # the last resort: whatever escaped, the caller is told and the log has it
             response = problem_response(internal_error(error))
             if status:
                 raise
-            await response(scope, receive, send_wrapped)
+            await response(scope, receive, send_noting_status)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 
@@ -100,11 +97,24 @@ class Envelope:
         route = _route_name(scope)
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
-        level = logging.DEBUG if route in QUIET_ROUTES or route == "/static" else logging.INFO
+        level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
         if log.isEnabledFor(level):
             ms = round(seconds * 1000, 1)
             extra = {"method": scope["method"], "path": scope["path"], "status": status, "ms": ms, "client": _address(scope)}
             log.log(level, "%s %s %d %.1f ms", scope["method"], scope["path"], status, ms, extra=extra)
+
+
+def _dressing(send: Send, host: str) -> Send:
+    """Adds the headers that every answer has, a refused handshake's included."""
+
+    async def send_dressed(message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            policy = (b"content-security-policy", content_security_policy(host))
+            own_id = (b"x-request-id", request_id.get().encode())
+            message["headers"] = [*message["headers"], *STATIC_HEADERS, policy, own_id]
+        await send(message)
+
+    return send_dressed
 
 
 def _route_name(scope: Scope) -> str:

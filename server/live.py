@@ -156,19 +156,19 @@ class LiveHub:
         """Talks with one client until either side ends it."""
         self._opened += 1
         connection = _Connection(socket, manifest, f"live:{self._opened}", self._engine, self._metrics, self._limits)
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(connection.talk(self._device))  # of our own, so that `close` may cancel it
         self._tasks.add(task)
         gauge = self._metrics.live_connections.labels(manifest.id)
         gauge.inc()
         try:
-            await connection.talk(self._device)
+            await task
         finally:
+            task.cancel()
             gauge.dec()
             self._tasks.discard(task)
 
     async def close(self) -> None:
-        """Tells every client that the server restarts, and waits for its socket's task to end."""
+        """Tells every client that the server restarts, and waits until its socket is closed."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -20,7 +20,7 @@ from server.manifest import Manifest
 from server.metrics import CONTENT_TYPE
 from server.problems import problem_response
 from server.requests import JSON_TYPE, BodyLimits, TranslateCall, read_call
-from server.schemas import FitBody, ModelList, Readiness, TranslateAnswer, TranslateBody, TranslatedImage
+from server.schemas import FitBody, ModelList, Problem, Readiness, TranslateAnswer, TranslateBody, TranslatedImage
 from server.schemas import problem_response as problem_schema
 from server.service import Service, address_of, request_service, socket_service
 from server.translator import Prepared, feeds, finish, prepare
@@ -368,7 +368,7 @@ async def live(socket: WebSocket, model: str, service: Annotated[Service, Depend
 
 def component_schemas() -> dict[str, Any]:
     """Bodies that OpenAPI refers to and no signature names."""
-    bodies = (TranslateBody, TranslateAnswer)
+    bodies = (TranslateBody, TranslateAnswer, Problem)
     found: dict[str, Any] = {}
     for body in bodies:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")

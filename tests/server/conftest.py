@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,6 +75,19 @@ def encoded(picture: Image.Image | np.ndarray, image_format: str, **options: obj
 def pixels(content: bytes) -> np.ndarray:
     """The pixels of a picture file."""
     return np.asarray(Image.open(io.BytesIO(content)))
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Undoes what `logs.configure` does to the process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    uvicorn_loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in uvicorn_loggers]
+    yield
+    root.handlers, root.level = handlers, level
+    for logger, (own, propagate, own_level) in zip(uvicorn_loggers, before, strict=True):
+        logger.handlers, logger.propagate, logger.level = own, propagate, own_level
 
 
 @pytest.fixture(scope="session")

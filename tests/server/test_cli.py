@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from server.__main__ import main
+from tests.server import models
+from tests.server.conftest import pixels
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, restored_logging: None):  # noqa: ARG001
+    monkeypatch.setenv("INKWASH_BUNDLED_MODELS", "false")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "cat.png", tmp_path / "dog.png"]
+    for path in paths:
+        models.cat_drawing(16).save(path)
+    return paths
+
+
+def test_the_version_is_told(run) -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.output.startswith("inkwash ")
+
+
+def test_models_are_listed(run, models_dir: Path) -> None:
+    result = run("models", "--models", models_dir)
+    assert result.exit_code == 0
+    assert "demo-lines" in result.output
+    assert "line + hints (optional)" in result.output
+
+
+def test_broken_folders_are_listed_and_end_with_1(run, models_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("models", "--models", models_dir, "--models", tmp_path)
+    assert result.exit_code == 1
+    assert "empty: manifest.json is missing" in result.output
+
+
+def test_files_are_translated(run, models_dir: Path, tmp_path: Path, drawings: list[Path]) -> None:
+    out = tmp_path / "out"
+    result = run("translate", *drawings, "--model", "copy", "--models", models_dir, "--out", out, "--format", "webp")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in out.iterdir()) == ["cat.webp", "dog.webp"]
+    assert pixels((out / "cat.webp").read_bytes()).shape[:2] == (16, 16)
+
+
+def test_a_seed_repeats_a_picture(run, models_dir: Path, tmp_path: Path, drawings: list[Path]) -> None:
+    contents = []
+    for number, seed in enumerate((3, 3, 4)):
+        out = tmp_path / str(number)
+        assert (
+            run("translate", drawings[0], "--model", "noise", "--models", models_dir, "--out", out, "--seed", seed).exit_code
+            == 0
+        )
+        contents.append((out / "cat.png").read_bytes())
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_a_file_that_cannot_be_used_is_told_and_passed_over(
+    run, models_dir: Path, tmp_path: Path, drawings: list[Path]
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"rubbish")
+    gone = tmp_path / "gone.png"
+    result = run("translate", bad, gone, *drawings, "--model", "copy", "--models", models_dir, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.png: These bytes are not a PNG" in result.output
+    assert "gone.png: No such file" in result.output
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "cats"], "no model 'cats'; the models are"),
+        (["--model", "copy", "--format", "gif"], "must be png, jpeg or webp"),
+        (["--model", "copy", "--format", "json"], "must be png, jpeg or webp"),
+        (["--model", "copy", "--device", "cuda"], "'cuda' cannot be used"),
+    ],
+)
+def test_arguments_that_cannot_be_used_end_with_2(
+    run, models_dir: Path, drawings: list[Path], arguments: list[str], message: str
+) -> None:
+    result = run("translate", drawings[0], "--models", models_dir, *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_model_that_fails_its_self_test_ends_with_2(run, tmp_path: Path, drawings: list[Path]) -> None:
+    folder = models.write_model(tmp_path / "m/copy", models.identity_graph(16), pictures=[{"lines": models.cat_drawing(16)}])
+    Image.new("L", (16, 16)).save(folder / "samples/0.png")
+    result = run("translate", drawings[0], "--models", tmp_path / "m", "--model", "copy")
+    assert result.exit_code == 2
+    assert "self-test failed" in result.output
+
+
+def test_an_output_folder_that_cannot_be_made_ends_with_2(run, models_dir: Path, drawings: list[Path]) -> None:
+    result = run("translate", drawings[0], "--models", models_dir, "--model", "copy", "--out", drawings[1] / "x")
+    assert result.exit_code == 2
+    assert "cannot be made" in result.output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("INKWASH_PROT", "1", "did you mean INKWASH_PORT?"),
+        ("INKWASH_PORT", "x", "INKWASH_PORT = 'x'"),
+        ("INKWASH_DEVICE", "gpu", "'gpu' is not a device"),
+        ("INKWASH_DEVICE", "cuda", "'cuda' cannot be used"),
+        ("INKWASH_MODELS_DIR", "/nowhere/at/all", "does not exist"),
+    ],
+)
+def test_settings_that_cannot_be_used_end_with_2(
+    run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = run("serve")
+    assert result.exit_code == 2
+    assert message in result.output
