@@ -32,7 +32,8 @@ def graph_feeds(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: S
 def translate(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: Sequence[int]) -> ImagesU8:
     """Pictures for a batch, uint8 (N, H', W', channels)."""
     feeds = graph_feeds(exportable, inputs, seeds)
-    result: ImagesU8 = exportable.module(*(torch.from_numpy(value) for value in feeds.values())).numpy()
+    # A copy, because torch warns of arrays that it may not write to, such as opened pictures.
+    result: ImagesU8 = exportable.module(*(torch.from_numpy(np.array(value)) for value in feeds.values())).numpy()
     return result
 
 
