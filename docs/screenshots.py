@@ -1,0 +1,173 @@
+"""Makes the pictures in this folder again: `make docs`.
+
+Screenshots of the page as a person sees it, and a sheet of samples for every bundled model. It starts its own server.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FOLDER = Path(__file__).parent
+START_SECONDS = 60
+SETTLE_MS = 1500
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+TILE, GAP = 192, 6
+SHEET_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One screenshot: file name, query of the page, window and colours. `model` is chosen by its id."""
+
+    name: str
+    width: int
+    height: int
+    query: str = "?lang=en"
+    scheme: str = "light"
+    model: str | None = None
+    is_phone: bool = False
+    shows_variations: bool = False
+
+
+SHOTS = (
+    Shot("page", 1280, 800),
+    Shot("page-facades", 1280, 800, model="facades"),
+    Shot("page-dark", 1280, 800, scheme="dark"),
+    Shot("page-japanese", 1280, 800, query="?lang=ja", model="facades"),
+    Shot("page-phone", 390, 844, is_phone=True),
+    Shot("page-variations", 1280, 800, model="facades", shows_variations=True),
+)
+
+
+def main() -> None:
+    """Makes every picture."""
+    with _server() as address:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM_FLAGS)
+            for shot in SHOTS:
+                _shoot(browser, address, shot)
+            browser.close()
+        for model in json.loads(httpx.get(f"{address}/models").text)["models"]:
+            _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.png", optimize=True)
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """Serves the bundled models on a free port while the block runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen([sys.executable, "-m", "server", "serve", "--port", str(port)], cwd=FOLDER.parent)
+    try:
+        _wait_until_ready(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/v2/health/ready", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise SystemExit(f"The server at {address} did not become ready within {START_SECONDS} s; see its output above.")
+
+
+def _chromium() -> str | None:
+    """An installed browser, or None for Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def _shoot(browser: Browser, address: str, shot: Shot) -> None:
+    scheme: Any = shot.scheme
+    context = browser.new_context(
+        viewport={"width": shot.width, "height": shot.height},
+        color_scheme=scheme,
+        has_touch=shot.is_phone,
+        is_mobile=shot.is_phone,
+        device_scale_factor=2 if shot.is_phone else 1,
+    )
+    page = context.new_page()
+    page.goto(f"{address}/{shot.query}{'#' + shot.model if shot.model else ''}")
+    page.wait_for_timeout(SETTLE_MS)
+    if shot.model:
+        _choose_model(page, shot.model)
+    if shot.shows_variations:
+        page.click("#vary")
+        page.wait_for_timeout(2 * SETTLE_MS)
+    page.screenshot(path=FOLDER / f"{shot.name}.png")
+    context.close()
+
+
+def _choose_model(page: Page, model: str) -> None:
+    page.click("#model-button")
+    page.click(f'#model-list [data-model="{model}"]')
+    page.wait_for_timeout(SETTLE_MS)
+
+
+def _sample_sheet(address: str, model: str) -> Image.Image:
+    """Every sample of a model: what was drawn, and what comes of it with a few seeds."""
+    manifest = httpx.get(f"{address}/models/{model}").json()
+    seeds = range(1, SHEET_SEEDS + 1) if manifest.get("latent") else range(1, 2)
+    rows = []
+    for k, sample in enumerate(manifest["samples"]):
+        pictures = {name: _picture(f"{address}/models/{model}/samples/{k}?part={name}") for name in sample["inputs"]}
+        rows.append([_layers(pictures), *(_translated(address, model, pictures, seed) for seed in seeds)])
+    return _grid(rows)
+
+
+def _picture(url: str) -> bytes:
+    return httpx.get(url).raise_for_status().content
+
+
+def _layers(pictures: dict[str, bytes]) -> Image.Image:
+    """Inputs over one another, as the page shows them."""
+    canvas = Image.new("RGBA", (TILE, TILE), "white")
+    for data in pictures.values():
+        canvas.alpha_composite(Image.open(io.BytesIO(data)).convert("RGBA").resize((TILE, TILE), Image.Resampling.LANCZOS))
+    return canvas.convert("RGB")
+
+
+def _translated(address: str, model: str, pictures: dict[str, bytes], seed: int) -> Image.Image:
+    files = {name: (f"{name}.png", data, "image/png") for name, data in pictures.items()}
+    answer = httpx.post(f"{address}/translate/{model}?seed={seed}", files=files, timeout=30).raise_for_status()
+    return Image.open(io.BytesIO(answer.content)).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+
+
+def _grid(rows: list[list[Image.Image]]) -> Image.Image:
+    """Rows of tiles, two samples beside each other so that the sheet fits a screen."""
+    columns = len(rows[0])
+    pairs = [rows[at : at + 2] for at in range(0, len(rows), 2)]
+    step = TILE + GAP
+    sheet = Image.new("RGB", (2 * columns * step + 3 * GAP, len(pairs) * step + GAP), "#e4e0d8")
+    for r, pair in enumerate(pairs):
+        for side, row in enumerate(pair):
+            for c, tile in enumerate(row):
+                sheet.paste(tile, (GAP + side * (columns * step + GAP) + c * step, GAP + r * step))
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
