@@ -125,8 +125,14 @@ export function parseHex(text) {
   return null;
 }
 
-/** @param {string} color */
+/**
+ * Whether black reads better on a colour than white, by relative luminance (WCAG 2).
+ * @param {string} color
+ */
 function isLight(color) {
-  const [red, green, blue] = hexToRgb(color);
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 140;
+  const [red, green, blue] = hexToRgb(color).map((value) => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
 }

@@ -5,7 +5,8 @@
 
 import { hexToRgb } from "./png.js";
 
-/** @typedef {import("./types").Rect} Rect */
+/** Each pass leaves less of the error that clipping caused; after these, less than a step or two of 255. */
+const PASSES = 8;
 
 /**
  * Mean alpha of each `scale` x `scale` block of an RGBA picture.
@@ -77,7 +78,7 @@ export function meanColor(rgba, width, height, scale) {
  */
 export function enlargeCoverage(coverage, width, height, scale) {
   const fine = sharpen(enlargeLinear(coverage, width, height, scale));
-  for (let pass = 0; pass < 3; pass++) backProject(fine, coverage, width, height, scale);
+  for (let pass = 0; pass < PASSES; pass++) backProject(fine, coverage, width, height, scale);
   return Uint8ClampedArray.from(fine, Math.round);
 }
 

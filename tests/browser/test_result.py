@@ -1,0 +1,160 @@
+"""The result: comparing, variations, saving, copying, projects."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from tests.browser.conftest import OpenStudio
+from tests.browser.studio import Studio, decode
+
+
+def test_variations_differ_and_one_can_be_taken(lines: Studio) -> None:
+    before = lines.result()
+    lines.page.click("#vary")
+    lines.page.wait_for_selector(".variation:nth-child(9) img")
+    seeds = lines.page.eval_on_selector_all(".variation", "cells => cells.map(cell => cell.dataset.seed)")
+    pictures = lines.page.eval_on_selector_all(".variation img", "images => images.map(image => image.src)")
+    assert len(set(seeds)) == 9
+    assert len(set(pictures)) == 9
+    lines.page.click(".variation:nth-child(2)")
+    assert lines.page.input_value("#seed") == seeds[1]
+    assert lines.page.is_hidden("#variations")
+    after = lines.result()
+    assert not np.array_equal(after, before)
+
+
+def test_escape_closes_the_variations_and_keeps_the_seed(lines: Studio) -> None:
+    seed = lines.page.input_value("#seed")
+    lines.page.click("#vary")
+    lines.page.wait_for_selector(".variation:nth-child(9) img")
+    lines.press("Escape")
+    assert lines.page.is_hidden("#variations")
+    assert lines.page.input_value("#seed") == seed
+
+
+def test_seed_is_reproducible_shuffled_and_locked(lines: Studio) -> None:
+    first = lines.result()
+    lines.page.click("#shuffle")
+    assert not np.array_equal(lines.result(), first)
+    lines.page.fill("#seed", "0")
+    lines.press("Enter")
+    assert np.array_equal(lines.result(), first)
+    lines.page.click("#seed-lock")
+    assert not lines.is_enabled("#shuffle")
+    lines.page.locator("#drawing").focus()
+    lines.press("s")
+    assert lines.page.input_value("#seed") == "0"
+
+
+def test_impossible_seed_is_refused(lines: Studio) -> None:
+    lines.page.fill("#seed", "99999999999")
+    lines.press("Enter")
+    assert lines.page.input_value("#seed") == "0"
+
+
+def test_downloads_hold_result_drawing_and_both(labels: Studio) -> None:
+    labels.press("r", "3")
+    labels.stroke((60, 60), (160, 160))
+    result = labels.result()
+    assert np.array_equal(decode(labels.save("result")), result)
+    both = decode(labels.save("both"))
+    height, width = both.shape[:2]
+    assert (height, width) == (512, 2 * 512 + 16)
+    assert np.array_equal(both[::2, :512:2], labels.drawing())
+
+
+def test_download_names_tell_model_and_seed(lines: Studio) -> None:
+    with lines.page.expect_download() as download:
+        lines.page.click("#save-button")
+        lines.page.click("[data-save=result]")
+    assert download.value.suggested_filename == "demo-lines-0.png"
+
+
+def test_picture_is_copied_to_the_clipboard(open_studio: OpenStudio) -> None:
+    studio = open_studio("demo-labels", permissions=["clipboard-read", "clipboard-write"])
+    studio.page.click("#copy")
+    studio.page.wait_for_selector(".toast")
+    types = studio.page.evaluate("async () => (await navigator.clipboard.read())[0].types")
+    assert types == ["image/png"]
+
+
+def test_copy_without_clipboard_falls_back(open_studio: OpenStudio) -> None:
+    studio = open_studio("demo-labels")
+    studio.page.evaluate("() => Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    studio.page.click("#copy")
+    studio.page.wait_for_selector(".toast, #copy-dialog[open]")
+    assert studio.page.evaluate("document.querySelector('#copy-picture').naturalWidth") == 256
+
+
+def test_wipe_overlay_and_hold_show_the_drawing(lines: Studio) -> None:
+    lines.page.click("[data-compare=wipe]")
+    assert lines.page.is_visible("#ghost")
+    lines.page.locator("#wipe").focus()
+    lines.press("Home")
+    assert "100%" in lines.page.evaluate("document.querySelector('#ghost').style.clipPath")
+    lines.page.click("[data-compare=overlay]")
+    assert lines.page.get_attribute("#ghost", "data-mode") == "overlay"
+    lines.page.click("[data-compare=picture]")
+    assert lines.page.is_hidden("#ghost")
+    lines.page.locator("#drawing").focus()
+    lines.page.keyboard.down("c")
+    assert lines.page.get_attribute("#ghost", "data-mode") == "hold"
+    lines.page.keyboard.up("c")
+    assert lines.page.is_hidden("#ghost")
+
+
+def test_project_brings_lines_hints_and_seed_back(lines: Studio) -> None:
+    lines.stroke((40, 60), (200, 60))
+    lines.press("h", "5")
+    lines.stroke((100, 128), (156, 128))
+    lines.page.fill("#seed", "41")
+    lines.press("Enter")
+    shown, project = lines.result(), lines.save("project")
+    lines.clear()
+    lines.page.fill("#seed", "7")
+    lines.press("Enter")
+    lines.open("mine.inkwash", project, "application/json")
+    lines.wait("document.querySelector('#seed').value === '41'")
+    assert np.array_equal(lines.result(), shown)
+
+
+def test_project_of_another_model_switches_to_it(labels: Studio) -> None:
+    labels.press("r", "3")
+    labels.stroke((60, 60), (160, 160))
+    drawn, project = labels.drawing(), labels.save("project")
+    assert json.loads(project)["model"] == "demo-labels"
+    choose_model(labels, "demo-lines")
+    labels.open("house.inkwash", project, "application/json")
+    labels.page.wait_for_selector("[data-tool=fill]")
+    labels.settle()
+    assert np.array_equal(labels.drawing(), drawn)
+
+
+def test_broken_project_is_refused_by_name(lines: Studio) -> None:
+    lines.stroke((40, 60), (200, 60))
+    drawn = lines.drawing()
+    lines.open("broken.inkwash", b'{"format": "other"}', "application/json")
+    lines.page.wait_for_selector(".toast")
+    assert "broken.inkwash" in lines.toast()
+    assert np.array_equal(lines.drawing(), drawn)
+
+
+def test_switching_the_model_is_one_step_that_undo_takes_back(lines: Studio) -> None:
+    lines.stroke((40, 60), (200, 60))
+    drawn = lines.drawing()
+    choose_model(lines, "demo-labels")
+    assert lines.page.is_visible("[data-tool=fill]")
+    lines.press("Control+z")
+    assert lines.page.is_visible("[data-tool=pen]")
+    assert np.array_equal(lines.drawing(), drawn)
+    assert "demo-lines" in lines.page.url
+
+
+def choose_model(studio: Studio, model: str) -> None:
+    """Opens the list of models and takes one."""
+    studio.page.click("#model-button")
+    studio.page.click(f"[data-model={model}]")
+    studio.wait(f"location.search.includes('{model}')")
+    studio.settle()
