@@ -105,8 +105,9 @@ _PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
             },
         },
         **_errors(
-            "bad_request", "bad_image", "unknown_model", "not_acceptable", "body_too_large", "unsupported_media_type",
-            "bad_parameter", "missing_input", "queue_full", "model_failed", "shutting_down", "timeout", "internal",
+            "bad_request", "bad_image", "unknown_model", "not_acceptable", "body_too_large", "image_too_large",
+            "unsupported_media_type", "bad_parameter", "missing_input", "unknown_input", "off_palette", "queue_full",
+            "model_failed", "shutting_down", "timeout", "internal",
         ),
     },
     openapi_extra=_TRANSLATE_BODY,
