@@ -56,7 +56,6 @@ def train(
     resume: Annotated[
         str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")
     ] = "never",
-    init_from: Annotated[Path | None, typer.Option(help="Checkpoint whose weights a new run starts from.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many devices, or 'auto'.")] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
@@ -74,7 +73,7 @@ def train(
         raise ConfigError(f"--resume is '{resume}'; give 'auto' or 'never'.")
     if resume == "never" and (root / "checkpoints" / "last.ckpt").exists():
         raise RunError(f"{root} already holds a checkpoint; add --resume auto to go on, or choose another --run.")
-    outcome = run_training(resolved, root, accelerator=accelerator, devices=devices, init_from=init_from)
+    outcome = run_training(resolved, root, accelerator=accelerator, devices=devices)
     if not outcome.is_main:
         return
     if not outcome.is_complete:

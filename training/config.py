@@ -131,6 +131,7 @@ class TrainConfig(_Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     family: str = "pix2pix"
     data: Path = Field(description="Folder that `inkwash-train prepare` wrote.")
+    init_from: Path | None = Field(default=None, description="Checkpoint whose weights a new run starts from.")
     seed: int = Field(default=0, ge=0, lt=2**31)
     title: dict[str, str] = Field(default_factory=dict)
     description: dict[str, str] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -289,21 +290,34 @@ def _empty_canvas(info: DatasetInfo, exportable: Exportable) -> Drawing:
     return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
 
 
-def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:
-    """Writes inputs and results of each drawing into `folder`, which lies in the model's; empty hints are left out."""
+def _write_samples(
+    folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo
+) -> tuple[Sample, ...]:
+    """Writes inputs and results of each drawing into `folder`, which lies in the model's; empty hints are left out.
+
+    The main input is `<title>.png`, so that people can name it in a command; the others carry their part's name.
+    """
     folder.mkdir()
     session, samples = _session(folder.parent / "model.onnx"), []
     for k, drawing in enumerate(drawings):
-        seed = FIRST_SEED + k
+        seed, stem = FIRST_SEED + k, _stem(drawing, k, drawings)
         feeds = graph_feeds(exportable, {name: pixels[None] for name, pixels in drawing.inputs.items()}, [seed])
         result: ImagesU8 = session.run(None, feeds)[0][0]
         shown = {name: pixels for name, pixels in drawing.inputs.items() if name != "hints" or pixels[..., 3].any()}
+        files = {name: f"{stem}.png" if name == exportable.image_names[0] else f"{stem}-{name}.png" for name in shown}
         for name, pixels in shown.items():
-            wire_image(pixels, name, info).save(folder / f"{k}-{name}.png", optimize=True)
-        Image.fromarray(result if result.shape[-1] == 3 else result[..., 0]).save(folder / f"{k}-output.png", optimize=True)
-        paths = {name: f"{folder.name}/{k}-{name}.png" for name in shown}
-        samples.append(Sample(title=dict(drawing.title), inputs=paths, output=f"{folder.name}/{k}-output.png", seed=seed))
+            wire_image(pixels, name, info).save(folder / files[name], optimize=True)
+        Image.fromarray(result if result.shape[-1] == 3 else result[..., 0]).save(folder / f"{stem}-result.png", optimize=True)
+        paths = {name: f"{folder.name}/{file}" for name, file in files.items()}
+        samples.append(Sample(title=dict(drawing.title), inputs=paths, output=f"{folder.name}/{stem}-result.png", seed=seed))
     return tuple(samples)
+
+
+def _stem(drawing: Drawing, k: int, drawings: Sequence[Drawing]) -> str:
+    """A file name from the English title; numbered where an earlier drawing has the same."""
+    stem = re.sub(r"[^a-z0-9]+", "-", drawing.title["en"].lower()).strip("-") or "sample"
+    is_taken = any(other.title["en"] == drawing.title["en"] for other in drawings[:k])
+    return f"{stem}-{k}" if is_taken else stem
 
 
 def _write_preview(folder: Path, sample: Sample) -> None:

@@ -102,11 +102,12 @@ def _weaknesses(card: Card) -> str:
 def _reproduction(card: Card) -> str:
     config = card.manifest["training"]["config"]
     name, data = config.get("name", card.manifest["id"]), config.get("data", "DATA")
+    first_stage = f"inkwash-train train {Path(start).parts[-3]}\n" if (start := config.get("init_from")) else ""
     return f"""## How to make it again
 
 ```sh
 inkwash-train prepare {card.info.recipe} --out {data}
-inkwash-train train {name}
+{first_stage}inkwash-train train {name}
 inkwash-train export runs/{name} --to models/
 ```
 

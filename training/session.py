@@ -70,9 +70,7 @@ def build_workshop(config: TrainConfig, info: DatasetInfo, *, accelerator: str =
     return Workshop(config=config, info=info, family=family, fabric=fabric)
 
 
-def run_training(
-    config: TrainConfig, run_root: Path, *, accelerator: str = "auto", devices: str = "1", init_from: Path | None = None
-) -> Outcome:
+def run_training(config: TrainConfig, run_root: Path, *, accelerator: str = "auto", devices: str = "1") -> Outcome:
     """Trains a configuration into a run directory, going on from its checkpoint when there is one.
 
     Raises:
@@ -89,8 +87,8 @@ def run_training(
     workshop = build_workshop(config, training.info, accelerator=accelerator, devices=devices)
     fabric, family = workshop.fabric, workshop.family
     run = Run.create(run_root, config)
-    if init_from is not None and not run.checkpoint.is_file():
-        load_networks(family, read_checkpoint(init_from), str(init_from))
+    if config.init_from is not None and not run.checkpoint.is_file():
+        load_networks(family, read_checkpoint(config.init_from), str(config.init_from))
     batches = PairedBatches(
         training.source,
         training.target,
