@@ -67,6 +67,7 @@ class LossConfig(_Section):
 
     adversarial: AdversarialLoss = AdversarialLoss.VANILLA
     lambda_l1: float = Field(default=100.0, ge=0, description="Weight of L1; higher is safer and blurrier.")
+    lambda_hints: float = Field(default=0.0, ge=0, description="Weight of L1 where a hint lies; higher obeys dabs more.")
     lambda_adversarial: float = Field(default=1.0, ge=0)
 
 

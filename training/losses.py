@@ -21,6 +21,12 @@ def adversarial_loss(logits: Tensor, *, is_real: bool, kind: AdversarialLoss) ->
     return (logits - float(is_real)).square().mean()
 
 
+def covered_l1_loss(image: Tensor, target: Tensor, coverage: Tensor) -> Tensor:
+    """Mean absolute difference over the pixels that `coverage` (N, 1, H, W) in [0, 1] marks; 0 where it marks none."""
+    difference = torch.abs(image.float() - target.float()).mean(dim=1, keepdim=True)
+    return (difference * coverage).sum() / coverage.sum().clamp(min=1.0)
+
+
 def l1_loss(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference, in units of [-1, 1]."""
     return torch.mean(torch.abs(image.float() - target.float()))

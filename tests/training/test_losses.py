@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.config import AdversarialLoss
-from training.losses import adversarial_loss, l1_loss
+from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,14 @@ from training.losses import adversarial_loss, l1_loss
 def test_adversarial_loss_follows_its_formula(kind: AdversarialLoss, logit: float, is_real: bool, expected: float) -> None:
     logits = torch.full((2, 1, 3, 3), logit)
     assert adversarial_loss(logits, is_real=is_real, kind=kind).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_covered_l1_loss_counts_marked_pixels_only() -> None:
+    image, target = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
+    target[..., 0, 0] = 0.25
+    coverage = torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    assert covered_l1_loss(image, target, coverage).item() == pytest.approx(0.25)
+    assert covered_l1_loss(image, target, torch.zeros_like(coverage)).item() == 0
 
 
 def test_l1_loss_is_the_mean_absolute_difference() -> None:

@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 from training.config import DiscriminatorConfig, TrainConfig
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
 from training.families.protocol import Batch, Exportable, LatentSpec
-from training.losses import adversarial_loss, l1_loss
+from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 from training.networks.initialization import initialize_normal
 from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator
 from training.networks.unet import UNetGenerator
@@ -72,14 +72,10 @@ class Pix2Pix:
         target = batch["target"]
         fake = self._generator(condition, self._draw_noise(condition))
         real_loss, fake_loss = self._step_discriminator(condition, target, fake.detach())
-        adversarial, l1 = self._step_generator(condition, target, fake)
+        generator_losses = self._step_generator(condition, target, fake)
         self._update_average(len(target) * self._fabric.world_size)
-        return {
-            "discriminator_real": real_loss.item(),
-            "discriminator_fake": fake_loss.item(),
-            "adversarial": adversarial.item(),
-            "l1": l1.item(),
-        }
+        losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
+        return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> Tensor:
@@ -114,17 +110,23 @@ class Pix2Pix:
         self._optimizers["discriminator"].step()
         return real_loss.detach(), fake_loss.detach()
 
-    def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor) -> dict[str, Tensor]:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
         self._discriminator.requires_grad_(False)
         logits = self._discriminator(torch.cat([condition, fake], 1))
-        adversarial = adversarial_loss(logits, is_real=True, kind=self._loss.adversarial)
-        l1 = l1_loss(fake, target)
+        losses = {
+            "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
+            "l1": l1_loss(fake, target),
+        }
+        # G* = arg min  lambda_adversarial * L_adversarial + lambda_l1 * L_1  (+ lambda_hints * L_1 under hints)
+        total = self._loss.lambda_adversarial * losses["adversarial"] + self._loss.lambda_l1 * losses["l1"]
+        if self._has_hints:
+            losses["hints"] = covered_l1_loss(fake, target, coverage=condition[:, -1:])
+            total = total + self._loss.lambda_hints * losses["hints"]
         self._optimizers["generator"].zero_grad()
-        # G* = arg min  lambda_adversarial * L_adversarial + lambda_l1 * L_1
-        self._fabric.backward(self._loss.lambda_adversarial * adversarial + self._loss.lambda_l1 * l1)
+        self._fabric.backward(total)
         self._optimizers["generator"].step()
-        return adversarial.detach(), l1.detach()
+        return {name: loss.detach() for name, loss in losses.items()}
 
     @torch.no_grad()
     def _update_average(self, images: int) -> None:
