@@ -27,6 +27,7 @@ from training.source import SourceSpec
 
 MIN_RATIO = 3.0
 PAIRS = 16
+STEPS = 2
 SOURCES = {
     "emoji": SourceSpec(kind="line", channels=1),
     "facades": SourceSpec(kind="labels", channels=1, classes=12),
@@ -38,10 +39,10 @@ def rows(*, quick: bool) -> Iterator[Row]:
     """Images a second of each published configuration."""
     torch.set_num_threads(usable_cores())
     for name, source in list(SOURCES.items())[: 1 if quick else None]:
-        yield _row(name, source, rounds=2 if quick else 6)
+        yield _row(name, source, seconds=20 if quick else 120)
 
 
-def _row(name: str, source: SourceSpec, rounds: int) -> Row:
+def _row(name: str, source: SourceSpec, seconds: float) -> Row:
     # Whole pictures on both sides, whatever crops the configuration trains on.
     config = load_config(CONFIG_FOLDER / f"{name}.toml", ["augment.crop_size=0"])
     fabric = Fabric(accelerator="cpu", devices=1, precision=config.loop.precision)
@@ -60,22 +61,25 @@ def _row(name: str, source: SourceSpec, rounds: int) -> Row:
         index = position % len(condition)
         plain.step(condition[index : index + 1].contiguous(), batch["target"][index : index + 1].contiguous())
 
-    our_seconds, their_seconds = _alternate(ours, theirs, rounds)
+    our_seconds, their_seconds = _alternate(ours, theirs, seconds)
     promise = f"training {name}: batch {batch_size}, {config.loop.precision}, beside plain float32, batch 1"
     return ratio_at_least(promise, batch_size / our_seconds, 1 / their_seconds, MIN_RATIO, "images/s")
 
 
-def _alternate(ours: Callable[[int], None], theirs: Callable[[int], None], rounds: int) -> tuple[float, float]:
-    """Seconds a step of each, a few steps in turn, so that both meet the same machine. The first round only warms up."""
-    steps = 4
+def _alternate(ours: Callable[[int], None], theirs: Callable[[int], None], seconds: float) -> tuple[float, float]:
+    """Seconds a step of each, two steps in turn, so that both meet the same machine. The first round only warms up."""
     totals = [0.0, 0.0]
-    for number in range(rounds + 1):
+    rounds = 0
+    deadline = time.monotonic() + seconds
+    while rounds < 2 or time.monotonic() < deadline:
         for side, work in enumerate((ours, theirs)):
             start = time.perf_counter()
-            for step in range(steps):
-                work(number * steps + step)
-            totals[side] += (time.perf_counter() - start) * (number > 0)
-    return totals[0] / (rounds * steps), totals[1] / (rounds * steps)
+            for step in range(STEPS):
+                work(rounds * STEPS + step)
+            totals[side] += (time.perf_counter() - start) * (rounds > 0)
+        rounds += 1
+    counted = (rounds - 1) * STEPS
+    return totals[0] / counted, totals[1] / counted
 
 
 def _noise_pairs(config: TrainConfig, source: SourceSpec) -> PairedBatches:
