@@ -5,8 +5,8 @@
 
 import { hexToRgb } from "./png.js";
 
-/** Each pass leaves less of the error that clipping caused; after these, less than a step or two of 255. */
-const PASSES = 8;
+/** Each pass leaves less of the error that clipping caused; after these, less than a step of 255. */
+const PASSES = 4;
 
 /**
  * Mean alpha of each `scale` x `scale` block of an RGBA picture.
@@ -131,17 +131,12 @@ function backProject(fine, coverage, width, height, scale) {
   const stride = width * scale;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const origin = y * scale * stride + x * scale;
-      let sum = 0;
-      for (let v = 0; v < scale; v++) for (let u = 0; u < scale; u++) sum += fine[origin + v * stride + u];
-      const error = coverage[y * width + x] - sum / (scale * scale);
-      if (Math.abs(error) < 0.5) continue;
-      for (let v = 0; v < scale; v++) {
-        for (let u = 0; u < scale; u++) {
-          const at = origin + v * stride + u;
-          fine[at] = Math.min(255, Math.max(0, fine[at] + error));
-        }
-      }
+      const at = [];
+      for (let v = 0; v < scale; v++) for (let u = 0; u < scale; u++) at.push((y * scale + v) * stride + x * scale + u);
+      const error = coverage[y * width + x] * at.length - at.reduce((sum, k) => sum + fine[k], 0);
+      if (Math.abs(error) < at.length / 4) continue;
+      const free = at.filter((k) => (error > 0 ? fine[k] < 255 : fine[k] > 0));
+      for (const k of free) fine[k] = Math.min(255, Math.max(0, fine[k] + error / free.length));
     }
   }
 }
