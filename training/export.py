@@ -290,9 +290,7 @@ def _empty_canvas(info: DatasetInfo, exportable: Exportable) -> Drawing:
     return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
 
 
-def _write_samples(
-    folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo
-) -> tuple[Sample, ...]:
+def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:
     """Writes inputs and results of each drawing into `folder`, which lies in the model's; empty hints are left out.
 
     The main input is `<title>.png`, so that people can name it in a command; the others carry their part's name.
