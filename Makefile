@@ -44,8 +44,9 @@ browser: $(VENV)/.installed-test ## find or install the browser of the tests
 	done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo 'Installing Chromium by apt-get.'; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	else $(BIN)/python -m playwright install chromium; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null && exit 0; \
+	fi; \
+	$(BIN)/python -m playwright install chromium
 
 check: $(VENV)/.installed-test node_modules/.installed ## style, types of Python and JavaScript, import rules
 	$(BIN)/ruff check .

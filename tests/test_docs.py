@@ -17,7 +17,7 @@ from typer.main import get_command
 from server.settings import Settings, variable
 from tests.bench.process import ServerProcess
 
-LOCAL_FOLDER = re.compile(r"(?<![\w.:/{}<>])/(?:root|home|work|Users)/[\w.]+|\.\./[s]hared\b")
+LOCAL_FOLDER = re.compile(r"(?<![\w.:/{}<>])/(?:root|home|Users)/[\w.]+")
 """A path that exists on one person's machine only."""
 TEXT_SUFFIXES = {".md", ".py", ".js", ".ts", ".css", ".html", ".json", ".toml", ".txt", ".yml", ".yaml", ".svg", ""}
 CURL_ADDRESS = "http://127.0.0.1:8000"

@@ -10,15 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.config import ConfigError, load_config
+from training.config import CONFIG_FOLDER, ConfigError, load_config
 
 app = typer.Typer(
     name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
 )
 console = Console(stderr=True)
-
-CONFIG_FOLDER = Path(__file__).parent / "configs"
-"""Published configurations; `train emoji` finds `emoji.toml` here."""
 
 EXIT_STOPPED = 130
 
@@ -57,12 +54,13 @@ def train(
         str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")
     ] = "never",
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[str, typer.Option(help="How many devices, or 'auto'.")] = "1",
+    devices: Annotated[str, typer.Option(help="How many devices a node, or 'auto'.")] = "1",
+    num_nodes: Annotated[int, typer.Option(min=1, help="How many machines; start the command on each by torchrun.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
 ) -> None:
     """Trains a model; Ctrl-C stops cleanly, `--resume auto` goes on."""
     from training.run import RunError
-    from training.session import run_training
+    from training.session import Placement, run_training
 
     resolved = load_config(_config_path(config), set_ or [])
     root = run or Path("runs") / resolved.name
@@ -73,7 +71,7 @@ def train(
         raise ConfigError(f"--resume is '{resume}'; give 'auto' or 'never'.")
     if resume == "never" and (root / "checkpoints" / "last.ckpt").exists():
         raise RunError(f"{root} already holds a checkpoint; add --resume auto to go on, or choose another --run.")
-    outcome = run_training(resolved, root, accelerator=accelerator, devices=devices)
+    outcome = run_training(resolved, root, Placement(accelerator, devices, num_nodes))
     if not outcome.is_main:
         return
     if not outcome.is_complete:

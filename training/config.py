@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+"""Published configurations; `train emoji` finds `emoji.toml` here."""
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message names the key, the value and the rule."""
@@ -119,7 +122,7 @@ class HintConfig(_Section):
 class LoopConfig(_Section):
     """How often, in images, and with what arithmetic."""
 
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True
     log_every_images: int = Field(default=200, ge=1)
     sample_every_images: int = Field(default=2000, ge=1)
@@ -197,5 +200,5 @@ def _toml_value(text: str) -> Any:
 def _sentence(details: Any) -> str:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
-        return f"Config key '{key}' is unknown; known keys are listed in docs/training.md."
+        return f"Config key '{key}' is unknown; `inkwash-train train CONFIG --dry-run` prints all of them."
     return f"Config key '{key}' has value {details['input']!r}: {details['msg'].lower()}."

@@ -95,7 +95,7 @@ def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -
         ExportError: The graph cannot be exported or does not agree with PyTorch.
     """
     evaluation = read_evaluation(trained.run.root)
-    if evaluation is None or evaluation.images != trained.images:
+    if evaluation is None or (evaluation.images, evaluation.split) != (trained.images, "val"):
         evaluation = evaluate_run(trained)
     config = trained.config
     labelling = Labelling(
@@ -103,12 +103,22 @@ def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -
         title=config.title or trained.info.title,
         description=config.description or trained.info.title,
         family=config.family,
-        # Where the data lay is that machine's business; the card names a place that anyone can use.
-        config={**config.model_dump(mode="json"), "data": f"data/{trained.info.recipe}"},
+        config=_published_config(trained),
         seen_images=trained.images,
     )
     held_out = PairedDataset.open(trained.data, "val")
     return export_model(trained.exportable, held_out, models, labelling, evaluation)
+
+
+def _published_config(trained: TrainedRun) -> dict[str, Any]:
+    """The configuration with places that anyone can use: where things lay is that machine's business."""
+    config = trained.config.model_dump(mode="json")
+    config["data"] = f"data/{trained.info.recipe}"
+    if start := trained.config.init_from:
+        config["init_from"] = str(Path("runs", *start.parts[-3:]) if start.is_absolute() else start)
+    if changes := trained.run.read_changes():
+        config["changes"] = changes
+    return config
 
 
 def export_model(

@@ -28,6 +28,10 @@ class Batches(Protocol):
     def batch(self, position: int) -> Batch: ...
 
 
+_NOISE = 1
+"""Tells the seeds of noise from those of augmentation, which are made of the same numbers."""
+
+
 class DivergedError(RuntimeError):
     """A loss became NaN or infinite; the last checkpoint is from before it."""
 
@@ -58,6 +62,8 @@ def train(
     draw_samples: Callable[[], Image.Image] | None = None,
     world_size: int = 1,
     is_main: bool = True,
+    rank: int = 0,
+    any_rank: Callable[[bool], bool] = bool,
 ) -> Outcome:
     """Trains until `total_images`, or until Ctrl-C or SIGTERM, which end with a checkpoint.
 
@@ -65,30 +71,31 @@ def train(
         DivergedError: A loss is no longer finite.
     """
     images = restore(family, run) if run.checkpoint.is_file() else 0
-    run.truncate_metrics(images)
+    if is_main:
+        run.truncate_metrics(images)
     batch_size = config.optimizer.batch_size * world_size
     total = config.optimizer.total_images
     rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in _base_rates(family, config)}
     meter = _Meter()
-    with _stop_requested() as stop, _progress(is_main) as progress, SummaryWriter(str(run.root / "tensorboard")) as writer:
+    with _stop_requested() as stop, _progress(is_main) as progress, _writer(run, is_main) as writer:
         task = progress.add_task(config.name, total=total, completed=images, note="")
         start = images
-        while images < total and not stop():
+        while images < total and not any_rank(stop()):
             factor = learning_rate_factor(images, total, config.optimizer.decay_start)
             _set_rates(family, rates, factor)
-            losses = _seeded_step(family, batches, config.seed, images)
+            losses = _seeded_step(family, batches, (config.seed, images, rank))
             before, images = images, images + batch_size
             _require_finite(losses, images)
             meter.add(losses)
             progress.update(task, completed=min(images, total), note=_note(losses, (images - start) / meter.seconds))
-            if is_main and _crossed(before, images, config.loop.log_every_images):
+            if writer and _crossed(before, images, config.loop.log_every_images):
                 values = {**meter.mean(), "learning_rate_factor": factor, "images_per_second": (images - start) / meter.seconds}
                 run.log(images, values, writer)
-            if is_main and draw_samples and _crossed(before, images, config.loop.sample_every_images):
+            if writer and draw_samples and _crossed(before, images, config.loop.sample_every_images):
                 run.save_sample(images, draw_samples(), writer)
             if is_main and _crossed(before, images, config.loop.checkpoint_every_images):
                 run.save_checkpoint(checkpoint_state(family, images))
-        if is_main and images > start:
+        if writer and images > start:
             run.save_checkpoint(checkpoint_state(family, images))
             if draw_samples:
                 run.save_sample(images, draw_samples(), writer)
@@ -143,9 +150,10 @@ def _set_rates(family: Family, rates: dict[str, list[float]], factor: float) -> 
             group["lr"] = rate * factor
 
 
-def _seeded_step(family: Family, batches: Batches, seed: int, position: int) -> dict[str, float]:
-    torch.manual_seed(derive_seed(seed, position, 1))
-    return family.step(batches.batch(position))
+def _seeded_step(family: Family, batches: Batches, place: tuple[int, int, int]) -> dict[str, float]:
+    """One step whose noise depends on seed, position and rank alone."""
+    torch.manual_seed(derive_seed(*place, _NOISE))
+    return family.step(batches.batch(place[1]))
 
 
 def _require_finite(losses: dict[str, float], images: int) -> None:
@@ -187,6 +195,16 @@ class _Meter:
         result = {name: value / max(self._count, 1) for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
         return result
+
+
+@contextmanager
+def _writer(run: Run, is_main: bool) -> Iterator[SummaryWriter | None]:
+    """TensorBoard's, in the one process that writes."""
+    if not is_main:
+        yield None
+        return
+    with SummaryWriter(str(run.root / "tensorboard")) as writer:
+        yield writer
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.config import CONFIG_FOLDER
 from training.datasets import DatasetInfo
 from training.recipes import RECIPES
 
@@ -102,7 +103,11 @@ def _weaknesses(card: Card) -> str:
 def _reproduction(card: Card) -> str:
     config = card.manifest["training"]["config"]
     name, data = config.get("name", card.manifest["id"]), config.get("data", "DATA")
-    first_stage = f"inkwash-train train {Path(start).parts[-3]}\n" if (start := config.get("init_from")) else ""
+    start = Path(config.get("init_from") or "")
+    is_published = len(start.parts) >= 3 and (CONFIG_FOLDER / f"{start.parts[-3]}.toml").is_file()
+    first_stage = f"inkwash-train train {start.parts[-3]}\n" if is_published else ""
+    changes = "".join(f"\n- after {change['images']:,} images: {_change_words(change)}" for change in config.get("changes", []))
+    history = f"\n\nSettings were changed while it trained:\n{changes}" if changes else ""
     return f"""## How to make it again
 
 ```sh
@@ -112,4 +117,8 @@ inkwash-train export runs/{name} --to models/
 ```
 
 `manifest.json` holds the whole configuration under `training.config`.
-Code version {card.manifest["training"]["code_version"]}."""
+Code version {card.manifest["training"]["code_version"]}.{history}"""
+
+
+def _change_words(change: dict[str, Any]) -> str:
+    return ", ".join(f"`{key}` from {was} to {now}" for key, (was, now) in change["changed"].items())

@@ -17,6 +17,9 @@ from training.config import TrainConfig, parse_config
 
 CHECKPOINT_FORMAT = 1
 
+FIXED_KEYS = ("family", "generator.", "discriminator.", "hints.enabled", "seed", "augment.image_size")
+"""Settings, or sections of them, that a run cannot change while it goes on: its weights or its order of images hang on them."""
+
 
 class RunError(ValueError):
     """A run directory or checkpoint that cannot be used; the message says what to do."""
@@ -26,7 +29,7 @@ class RunError(ValueError):
 class Run:
     """Paths of one run and the few ways to write to them.
 
-    config.json  metrics.jsonl  checkpoints/last.ckpt  samples/000002000.png  tensorboard/  report.html
+    config.json  changes.jsonl  metrics.jsonl  checkpoints/last.ckpt  samples/000002000.png  tensorboard/  report.html
     """
 
     root: Path
@@ -43,14 +46,48 @@ class Run:
     def samples(self) -> Path:
         return self.root / "samples"
 
+    @property
+    def changes(self) -> Path:
+        return self.root / "changes.jsonl"
+
     @classmethod
     def create(cls, root: Path, config: TrainConfig) -> Run:
-        """Makes the folders and writes the resolved configuration."""
+        """A run that `begin` has prepared."""
         run = cls(root)
-        for folder in (run.checkpoint.parent, run.samples):
-            folder.mkdir(parents=True, exist_ok=True)
-        (root / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        run.begin(config)
         return run
+
+    def begin(self, config: TrainConfig) -> None:
+        """Makes the folders and writes the resolved configuration; of a run that goes on, notes what changed in it.
+
+        Raises:
+            RunError: The run goes on with another network, another seed or other data than its checkpoint has.
+        """
+        for folder in (self.checkpoint.parent, self.samples):
+            folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.is_file():
+            self._note_changes(config)
+        (self.root / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def _note_changes(self, config: TrainConfig) -> None:
+        changed = _differences(self.config().model_dump(mode="json"), config.model_dump(mode="json"))
+        fixed = sorted(key for key in changed if key.startswith(FIXED_KEYS))
+        if fixed:
+            was, now = changed[fixed[0]]
+            raise RunError(
+                f"{self.root} was begun with {fixed[0]} = {was!r}, not {now!r}; a run cannot go on with it changed. Take "
+                "the old value, or start another run (init_from takes over weights of the same shape)."
+            )
+        if changed:
+            line = json.dumps({"images": self.load_checkpoint()["images"], "changed": changed})
+            with self.changes.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def read_changes(self) -> list[dict[str, Any]]:
+        """Settings that were changed while the run went on: position in images, and old and new value by key."""
+        if not self.changes.is_file():
+            return []
+        return [json.loads(line) for line in self.changes.read_text(encoding="utf-8").splitlines()]
 
     @classmethod
     def open(cls, root: Path) -> Run:
@@ -99,6 +136,18 @@ class Run:
         """Writes one sheet of held-out pictures, as a file and to TensorBoard."""
         sheet.save(self.samples / f"{images:09d}.png")
         writer.add_image("held_out", np.asarray(sheet.convert("RGB")), images, dataformats="HWC")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Old and new value of every key whose value differs, by its dotted path; titles and paths decide nothing."""
+    result: dict[str, tuple[Any, Any]] = {}
+    for key in new.keys() - {"data", "init_from", "title", "description", "loop"}:
+        was, now = old.get(key), new[key]
+        if isinstance(was, dict) and isinstance(now, dict):
+            result |= _differences(was, now, f"{prefix}{key}.")
+        elif was != now:
+            result[f"{prefix}{key}"] = (was, now)
+    return dict(sorted(result.items()))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

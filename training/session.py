@@ -11,17 +11,16 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from PIL import Image
 
 from training.batches import PairedBatches, held_out_batch
 from training.config import ConfigError, TrainConfig
-from training.datasets import DatasetInfo, PairedDataset
+from training.datasets import DatasetInfo, PairedDataset, displayable
 from training.families import FAMILIES
 from training.families.protocol import Family
 from training.loop import Outcome, load_networks, train
 from training.run import Run, read_checkpoint
-from training.sheets import contact_sheet, show_source
+from training.sheets import contact_sheet
 from training.source import SourceSpec
 
 SAMPLE_COUNT = 8
@@ -31,13 +30,6 @@ def source_spec(info: DatasetInfo) -> SourceSpec:
     """What a family must know of a data set's main input."""
     classes = len(info.palette) if info.palette else 0
     return SourceSpec(kind=cast(Any, info.kind), channels=info.channels, classes=classes)
-
-
-def palette_colors(info: DatasetInfo) -> NDArray[np.uint8] | None:
-    """The palette as (classes, 3) bytes, or None."""
-    if not info.palette:
-        return None
-    return np.array([entry.rgb for entry in info.palette], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -50,18 +42,31 @@ class Workshop:
     fabric: Fabric
 
 
-def build_workshop(config: TrainConfig, info: DatasetInfo, *, accelerator: str = "auto", devices: str = "1") -> Workshop:
+@dataclass(frozen=True)
+class Placement:
+    """Where a run computes, in Lightning Fabric's words: kind of device, how many of them a node, how many nodes."""
+
+    accelerator: str = "auto"
+    devices: str = "1"
+    nodes: int = 1
+
+
+def build_workshop(config: TrainConfig, info: DatasetInfo, placement: Placement) -> Workshop:
     """Starts the device strategy and builds the family on it, with weights from the configuration's seed.
 
     Raises:
-        ConfigError: The family is unknown or does not fit the data.
+        ConfigError: The family is unknown, does not fit the data, or a launcher started another number of processes.
     """
     if config.family not in FAMILIES:
         raise ConfigError(f"Config key 'family' has value '{config.family}'; known families: {', '.join(FAMILIES)}.")
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.loop.precision)
+    fabric = Fabric(
+        accelerator=placement.accelerator,
+        devices=placement.devices,
+        num_nodes=placement.nodes,
+        precision=config.loop.precision,
+    )
     fabric.launch()
-    if fabric.device.type == "cpu":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0)))
+    _require_all_processes(fabric)
     torch.manual_seed(config.seed)
     try:
         family = FAMILIES[config.family](config, source_spec(info), fabric)
@@ -70,7 +75,17 @@ def build_workshop(config: TrainConfig, info: DatasetInfo, *, accelerator: str =
     return Workshop(config=config, info=info, family=family, fabric=fabric)
 
 
-def run_training(config: TrainConfig, run_root: Path, *, accelerator: str = "auto", devices: str = "1") -> Outcome:
+def _require_all_processes(fabric: Fabric) -> None:
+    """Refuses a launcher's group that the options do not name: each process would train alone into one folder."""
+    started = int(os.environ.get("WORLD_SIZE", fabric.world_size))
+    if started != fabric.world_size:
+        raise ConfigError(
+            f"The launcher started {started} processes, but the options name {fabric.world_size}; give --devices and "
+            "--num-nodes whose product is the number of processes."
+        )
+
+
+def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> Outcome:
     """Trains a configuration into a run directory, going on from its checkpoint when there is one.
 
     Raises:
@@ -84,9 +99,12 @@ def run_training(config: TrainConfig, run_root: Path, *, accelerator: str = "aut
             f"Config key 'augment.image_size' is {config.augment.image_size}, but {config.data} was prepared at "
             f"{training.source.shape[1]} pixels; change one of them."
         )
-    workshop = build_workshop(config, training.info, accelerator=accelerator, devices=devices)
+    workshop = build_workshop(config, training.info, placement)
     fabric, family = workshop.fabric, workshop.family
-    run = Run.create(run_root, config)
+    run = Run(run_root)
+    if fabric.is_global_zero:
+        run.begin(config)
+    fabric.barrier()
     if config.init_from is not None and not run.checkpoint.is_file():
         load_networks(family, read_checkpoint(config.init_from), str(config.init_from))
     batches = PairedBatches(
@@ -106,7 +124,21 @@ def run_training(config: TrainConfig, run_root: Path, *, accelerator: str = "aut
         draw_samples=_sample_drawer(workshop, held_out),
         world_size=fabric.world_size,
         is_main=fabric.is_global_zero,
+        rank=fabric.global_rank,
+        any_rank=_any_rank(fabric),
     )
+
+
+def _any_rank(fabric: Fabric) -> Callable[[bool], bool]:
+    """Whether any process says yes; all of them must ask. Ctrl-C may reach them at different steps."""
+    if fabric.world_size == 1:
+        return bool
+
+    def ask(answer: bool) -> bool:
+        votes = fabric.all_reduce(torch.tensor(float(answer), device=fabric.device), reduce_op="sum")
+        return float(cast(torch.Tensor, votes)) > 0
+
+    return ask
 
 
 def _sample_drawer(workshop: Workshop, held_out: PairedDataset) -> Callable[[], Image.Image] | None:
@@ -115,14 +147,12 @@ def _sample_drawer(workshop: Workshop, held_out: PairedDataset) -> Callable[[], 
         return None
     chosen = np.linspace(0, len(held_out.source) - 1, min(SAMPLE_COUNT, len(held_out.source))).astype(int)
     source, target = np.asarray(held_out.source[chosen]), np.asarray(held_out.target[chosen])
-    palette = palette_colors(workshop.info)
 
     def draw() -> Image.Image:
         torch.manual_seed(0)
         has_hints = workshop.config.hints.enabled
         batch = held_out_batch(source, target, source_spec(workshop.info), workshop.fabric.device, has_hints=has_hints)
         pictures = preview(batch).cpu().numpy()
-        shown = [show_source(one, palette) for one in source]
-        return contact_sheet([shown, list(pictures), list(target)])
+        return contact_sheet([list(displayable(source, workshop.info)), list(pictures), list(target)])
 
     return draw

@@ -21,10 +21,3 @@ def contact_sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> Image.Image:
             top, left = GAP_PX + r * (height + GAP_PX), GAP_PX + c * (width + GAP_PX)
             sheet[top : top + height, left : left + width] = picture
     return Image.fromarray(sheet)
-
-
-def show_source(source_u8: NDArray[np.uint8], palette: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """A source (H, W, C) as RGB: labels in their colours, gray repeated."""
-    if palette is not None:
-        return palette[np.minimum(source_u8[..., 0], len(palette) - 1)]
-    return np.repeat(source_u8, 3, axis=2) if source_u8.shape[2] == 1 else source_u8[..., :3]

@@ -10,7 +10,7 @@ from training.datasets import DatasetInfo, read_info
 from training.families.protocol import Exportable
 from training.loop import load_networks
 from training.run import Run
-from training.session import build_workshop
+from training.session import Placement, build_workshop
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ def open_trained(root: Path, data: Path | None = None) -> TrainedRun:
     folder = data or config.data
     info = read_info(folder)
     state = run.load_checkpoint()
-    family = build_workshop(config, info, accelerator="cpu").family
+    family = build_workshop(config, info, Placement(accelerator="cpu")).family
     load_networks(family, state, str(run.checkpoint))
     return TrainedRun(run, config, folder, info, int(state["images"]), family.exportable())

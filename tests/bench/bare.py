@@ -88,7 +88,7 @@ class BareLoop:
 
     def run(self, image: Array) -> Array:
         """One run of the session."""
-        (result,) = self._session.run(["image"], {**self._fixed, self._main.name: image})
+        (result,) = self._session.run(None, {**self._fixed, self._main.name: image})
         return np.asarray(result)
 
     def time_translations(self, count: int) -> list[float]:

@@ -19,9 +19,8 @@ from torch.optim import Adam
 
 from server.processors import usable_cores
 from tests.bench.row import Row, ratio_at_least
-from training.__main__ import CONFIG_FOLDER
 from training.batches import PairedBatches
-from training.config import TrainConfig, load_config
+from training.config import CONFIG_FOLDER, TrainConfig, load_config
 from training.families import FAMILIES
 from training.source import SourceSpec
 

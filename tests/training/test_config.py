@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.__main__ import CONFIG_FOLDER
-from training.config import ConfigError, load_config, parse_config
+from training.config import CONFIG_FOLDER, ConfigError, load_config, parse_config
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.toml")), ids=lambda path: path.stem)

@@ -18,7 +18,7 @@ from training.batches import PairedBatches
 from training.config import TrainConfig
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import Batch
-from training.loop import DivergedError, learning_rate_factor, train
+from training.loop import DivergedError, learning_rate_factor, restore, train
 from training.run import Run, RunError
 from training.source import SourceSpec
 
@@ -100,8 +100,42 @@ def test_loss_that_is_no_number_stops_and_keeps_the_checkpoint(
 
 def test_checkpoint_of_another_shape_is_refused(tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
     _run(tiny_config(optimizer={"total_images": 2}), fabric, tmp_path)
+    other, _ = _parts(tiny_config(generator={"base_channels": 4}), fabric)
     with pytest.raises(RunError, match="does not fit this configuration"):
-        _run(tiny_config(generator={"base_channels": 4}), fabric, tmp_path)
+        restore(other, Run(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"generator": {"base_channels": 4}}, "generator.base_channels"),
+        ({"seed": 1}, "seed"),
+        ({"hints": {"enabled": True}}, "hints"),
+    ],
+)
+def test_run_cannot_go_on_as_another(
+    section: dict[str, Any], key: str, tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric
+) -> None:
+    config = tiny_config(optimizer={"total_images": 2})
+    _run(config, fabric, tmp_path)
+    with pytest.raises(RunError, match=f"was begun with {key}"):
+        Run(tmp_path).begin(tiny_config(optimizer={"total_images": 2}, **section))
+    assert Run.open(tmp_path).config() == config
+
+
+def test_changes_of_a_run_that_goes_on_are_noted(tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
+    _run(tiny_config(optimizer={"total_images": 2}), fabric, tmp_path)
+    _run(tiny_config(optimizer={"total_images": 4}), fabric, tmp_path)
+    _run(tiny_config(optimizer={"total_images": 4}), fabric, tmp_path)
+    assert Run.open(tmp_path).read_changes() == [{"images": 2, "changed": {"optimizer.total_images": [2, 4]}}]
+
+
+def test_every_process_stops_when_one_is_asked_to(tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
+    config = tiny_config()
+    family, batches = _parts(config, fabric)
+    answers = iter([False, False, True])
+    outcome = train(family, batches, config, Run.create(tmp_path, config), any_rank=lambda _: next(answers))
+    assert (outcome.images, outcome.is_complete) == (4, False)
 
 
 def test_damaged_or_missing_checkpoint_is_explained(tmp_path: Path, tiny_config: BuildConfig) -> None:

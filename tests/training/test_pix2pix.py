@@ -107,6 +107,13 @@ def test_colour_under_transparent_hints_is_ignored(tiny_config: BuildConfig, fab
     assert torch.equal(exportable.module(image, black, latent), exportable.module(image, white, latent))
 
 
+def test_crops_that_do_not_fit_the_network_are_refused(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    with pytest.raises(ValueError, match=r"'augment\.crop_size' is 24; with 4 levels it must be a multiple of 16"):
+        Pix2Pix(tiny_config(augment={"crop_size": 24}), LINE, fabric)
+    with pytest.raises(ValueError, match=r"needs generator\.noise = 'channel'"):
+        Pix2Pix(tiny_config(augment={"crop_size": 16}, generator={"noise": "element"}), LINE, fabric)
+
+
 def _trained(tiny_config: BuildConfig, fabric: Fabric, seed: int) -> torch.Tensor:
     torch.manual_seed(seed)
     family = Pix2Pix(tiny_config(), LINE, fabric)

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from training.config import DiscriminatorConfig, TrainConfig
+from training.config import DiscriminatorConfig, NoiseKind, TrainConfig
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
 from training.families.protocol import Batch, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
@@ -37,6 +37,7 @@ class Pix2Pix:
         self._has_hints = config.hints.enabled
         self._fabric = fabric
         self._half_life = config.optimizer.ema_half_life_images
+        _require_fitting_crops(config)
         condition_channels = source.network_channels + (HINT_CHANNELS if self._has_hints else 0)
         generator = _build_generator(config, condition_channels)
         discriminator = _build_discriminator(config.discriminator, condition_channels + TARGET_CHANNELS)
@@ -157,6 +158,16 @@ class ServedGenerator(nn.Module):
             condition = torch.cat([condition, encode_hints(others[0])], dim=1)
         noise = others[-1] if cast(int, self.generator.noise_size) else image.new_zeros((len(image), 0), dtype=torch.float32)
         return decode_picture(self.generator(condition, noise))
+
+
+def _require_fitting_crops(config: TrainConfig) -> None:
+    """Raises ValueError for crops that the network cannot take."""
+    crop, step = config.augment.crop_size, 2**config.generator.levels
+    if crop % step:
+        levels = config.generator.levels
+        raise ValueError(f"Config key 'augment.crop_size' is {crop}; with {levels} levels it must be a multiple of {step}.")
+    if crop and config.generator.noise_levels and config.generator.noise is NoiseKind.ELEMENT:
+        raise ValueError("Config key 'augment.crop_size' needs generator.noise = 'channel': masks of elements have one size.")
 
 
 def _build_generator(config: TrainConfig, in_channels: int) -> UNetGenerator:

@@ -27,7 +27,7 @@ class Exportable:
     """A module that does all arithmetic of the served graph.
 
     `module(*images, *[latent])` takes one `uint8 (N, H, W, C)` tensor for each of `image_names`, in that order, then the latent
-    when there is one, and returns `uint8 (N, H', W', channels)`. Every name becomes a graph input; the output is `image`.
+    when there is one, and returns `uint8 (N, H', W', channels)`. Every name becomes a graph input; the graph has one output.
     """
 
     module: nn.Module
