@@ -40,7 +40,7 @@ class FileStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
-        self._cache: dict[str, _Cached] = {}
+        self._cache: dict[Path, _Cached] = {}
 
     def version(self, relative: str) -> str:
         """A short hash of the file's content, to put into its address; `0` for a missing file."""
@@ -64,14 +64,21 @@ class FileStore:
         return Response(cached.content, headers=headers, media_type=cached.media_type)
 
     def _read(self, relative: str) -> _Cached:
-        path = (self._root / relative).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
-            raise NotFoundError(f"There is no file '{relative[:200]}'.")
+        """Kept by the resolved path: one file has endless addresses such as `a/../b.js`, and each copy would stay in memory."""
+        try:
+            path = (self._root / relative).resolve()
+            if path.is_relative_to(self._root) and path.is_file():
+                return self._current(path)
+        except (OSError, ValueError):  # a name too long for the file system, a null byte, a file that has just gone
+            pass
+        raise NotFoundError(f"There is no file '{relative[:200]}'.")
+
+    def _current(self, path: Path) -> _Cached:
         status = path.stat()
         stamp = (status.st_mtime_ns, status.st_size)
-        cached = self._cache.get(relative)
+        cached = self._cache.get(path)
         if cached is None or cached.stamp != stamp:
-            cached = self._cache[relative] = _load(path, stamp)
+            cached = self._cache[path] = _load(path, stamp)
         return cached
 
 

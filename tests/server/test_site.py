@@ -18,6 +18,7 @@ from server.files import FileStore
 from server.page import Page, embed_json
 from server.schemas import ModelList
 from tests.server.conftest import MakeClient
+from tests.server.problem import assert_error
 
 
 def boot_of(html: str) -> dict[str, object]:
@@ -114,6 +115,20 @@ def test_nothing_outside_the_folder_is_given(tmp_path: Path, path: str) -> None:
     (tmp_path / "files/link").symlink_to(tmp_path / "secret")
     with pytest.raises(NotFoundError):
         FileStore(tmp_path / "files")._read(path)
+
+
+def test_a_file_is_kept_in_memory_once_whatever_address_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "js").mkdir()
+    (tmp_path / "js/main.js").write_text("x")
+    store = FileStore(tmp_path)
+    for alias in ("js/main.js", "js/../js/main.js", "x1/../js/main.js", "./js//main.js"):
+        assert store._read(alias) is store._read("js/main.js")
+    assert len(store._cache) == 1
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b.js", "x" * 300, "x/" * 3000])
+def test_a_name_that_no_file_can_have_is_not_found(client: TestClient, name: str) -> None:
+    assert_error(client.get(f"/static/{name}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/", "/models", "/docs", "/nothing", "/static/nothing", "/openapi.json", "/metrics"])
