@@ -142,6 +142,8 @@ def list_models(models: Models = None) -> None:
     Console().print(_table(catalog))
     for broken in catalog.broken:
         errors.print(f"[red]broken[/red]  {broken.id}: {broken.reason}", soft_wrap=True, highlight=False)
+    for note in catalog.shadowed:
+        errors.print(note, soft_wrap=True, highlight=False, markup=False)
     if catalog.broken:
         raise typer.Exit(1)
 

@@ -122,6 +122,8 @@ def _log_start(catalog: Catalog, choice: Choice, threads: int) -> None:
     log.info("device %s with %d threads: %s", choice.device, threads, choice.reason)
     for broken in catalog.broken:
         log.error("model folder '%s' is not served: %s", broken.id, broken.reason)
+    for note in catalog.shadowed:
+        log.info("%s", note)
 
 
 @contextlib.asynccontextmanager

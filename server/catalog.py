@@ -55,6 +55,8 @@ class Catalog:
 
     entries: Mapping[str, Entry]
     broken: tuple[Broken, ...] = ()
+    shadowed: tuple[str, ...] = ()
+    """Sentences about sound folders that are not served because a model found before them has their id."""
 
     def __getitem__(self, model_id: str) -> Entry:
         entry = self.entries.get(model_id)
@@ -82,36 +84,50 @@ def read_catalog(roots: Sequence[Path], bundled: Path | None = None) -> Catalog:
     """Reads every folder below `roots`, then the bundled ones; the first model of an id is served.
 
     Raises:
-        ConfigurationError: a folder in `roots` does not exist.
+        ConfigurationError: a folder in `roots` does not exist, or one cannot be read.
     """
-    for root in roots:
-        if not root.is_dir():
-            raise ConfigurationError(f"The models folder '{root}' does not exist; create it or correct INKWASH_MODELS_DIR.")
-    folders = _model_folders([*roots, *([bundled] if bundled and bundled.is_dir() else [])])
+    candidates = [folder for root in roots for folder in _candidates(root)]
+    if bundled and bundled.is_dir():
+        candidates += _candidates(bundled)
     entries: dict[str, Entry] = {}
     broken: list[Broken] = []
-    for folder in folders:
+    shadowed: list[str] = []
+    for folder in _distinct(candidates):
         try:
             entry = read_entry(folder)
         except ModelError as error:
             broken.append(Broken(folder.name, str(error)))
             continue
         if entry.id in entries:
-            broken.append(Broken(entry.id, f"'{folder}' has the id of '{entries[entry.id].folder}', which is served instead."))
+            shadowed.append(f"'{folder}' has the id of '{entries[entry.id].folder}', which is served instead.")
             continue
         entries[entry.id] = entry
-    return Catalog(entries, tuple(broken))
+    return Catalog(entries, tuple(broken), tuple(shadowed))
 
 
-def _model_folders(roots: Iterable[Path]) -> Iterator[Path]:
-    """Each root may be a model folder itself or a folder of them; hidden ones and plain files are passed over."""
+def _candidates(root: Path) -> list[Path]:
+    """A root may be a model folder itself or a folder of them; hidden ones and plain files are passed over."""
+    try:
+        if not root.is_dir():
+            raise ConfigurationError(f"The models folder '{root}' does not exist; create it or correct INKWASH_MODELS_DIR.")
+        if (root / MANIFEST_FILE).is_file():
+            return [root]
+        return [folder for folder in sorted(root.iterdir()) if not folder.name.startswith((".", "__")) and folder.is_dir()]
+    except OSError as error:
+        raise ConfigurationError(
+            f"The models folder '{root}' cannot be read ({error.strerror}); "
+            "give the user that runs Inkwash permission to read and to enter it."
+        ) from None
+
+
+def _distinct(folders: Iterable[Path]) -> Iterator[Path]:
+    """Each folder once, by whatever names and links it was reached."""
     seen: set[Path] = set()
-    for root in roots:
-        candidates = [root] if (root / MANIFEST_FILE).is_file() else sorted(root.iterdir())
-        for folder in candidates:
-            if folder.is_dir() and not folder.name.startswith((".", "__")) and folder.resolve() not in seen:
-                seen.add(folder.resolve())
-                yield folder
+    for folder in folders:
+        resolved = folder.resolve()
+        if resolved not in seen:
+            seen.add(resolved)
+            yield folder
 
 
 def read_entry(folder: Path) -> Entry:
@@ -129,9 +145,17 @@ def read_entry(folder: Path) -> Entry:
         raise ModelError(f"{MANIFEST_FILE} is not valid: {_describe(error)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{MANIFEST_FILE} cannot be read: {error}.") from None
-    if not (folder / MODEL_FILE).is_file():
-        raise ModelError(f"{MODEL_FILE} is missing; export the model again.")
+    _check_graph(folder / MODEL_FILE)
     return Entry(folder, manifest)
+
+
+def _check_graph(path: Path) -> None:
+    if not path.is_file():
+        raise ModelError(f"{MODEL_FILE} is missing; export the model again.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ModelError(f"{MODEL_FILE} cannot be read: {error}.") from None
 
 
 def _describe(error: ValidationError) -> str:

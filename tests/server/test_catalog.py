@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +29,10 @@ def test_the_first_of_two_models_with_one_id_is_served(models_dir: Path, tmp_pat
     models.write_model(tmp_path / "copy", models.identity_graph(8))
     catalog = read_catalog([tmp_path], bundled=models_dir)
     assert catalog["copy"].folder == tmp_path / "copy"
-    assert [broken.id for broken in catalog.broken] == ["copy"]
-    assert "is served instead" in catalog.broken[0].reason
+    assert catalog.broken == (), "the other one is sound"
+    assert len(catalog.shadowed) == 1
+    assert str(models_dir / "copy") in catalog.shadowed[0]
+    assert "is served instead" in catalog.shadowed[0]
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
@@ -73,6 +78,50 @@ def test_a_broken_folder_is_reported_and_the_others_are_served(tmp_path: Path, f
     assert list(catalog.entries) == ["good"]
     assert [broken.id for broken in catalog.broken] == ["bad"]
     assert reason in catalog.broken[0].reason
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder outside the tests' own, seen by a user to whom permissions apply: root may read everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in ("good", "other"):
+            models.write_model(folder / model, models.identity_graph())
+        folder.chmod(0o755)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+            for path in folder.rglob("*"):
+                path.chmod(0o755)
+
+
+def forbid(path: Path, mode: int) -> None:
+    user = os.geteuid()
+    os.seteuid(os.getuid())
+    path.chmod(mode)
+    os.seteuid(user)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o644, 0o311], ids=["nothing", "not entered", "not listed"])
+def test_a_models_folder_that_cannot_be_read_is_an_error_with_its_name(unprivileged: Path, mode: int) -> None:
+    forbid(unprivileged, mode)
+    with pytest.raises(ConfigurationError, match=f"'{unprivileged}' cannot be read .Permission denied.; .*permission"):
+        read_catalog([unprivileged])
+
+
+@pytest.mark.parametrize("name", ["", "manifest.json", "model.onnx"])
+def test_a_model_that_cannot_be_read_is_broken_and_the_others_are_served(unprivileged: Path, name: str) -> None:
+    forbid(unprivileged / "good" / name, 0o000)
+    catalog = read_catalog([unprivileged])
+    assert list(catalog.entries) == ["other"]
+    assert [broken.id for broken in catalog.broken] == ["good"]
+    assert "cannot be read" in catalog.broken[0].reason
+    assert "Permission denied" in catalog.broken[0].reason
 
 
 def test_hidden_folders_and_files_are_passed_over(tmp_path: Path) -> None:
