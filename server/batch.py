@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def translate_files(
 ) -> int:
     """Writes the translation of each file to `out` and returns how many could not be translated.
 
+    A result is named after its file and the model. It never replaces one of `files` nor another result of this call.
+
     Raises:
         ConfigurationError: the model, the format, the device or the folder cannot be used at all.
     """
@@ -37,19 +40,43 @@ def translate_files(
     except OSError as error:
         raise ConfigurationError(f"The folder '{out}' cannot be made: {error.strerror}.") from None
     paths = list(files)
+    own = _identities(paths)
+    written: set[tuple[int, int]] = set()
     failed = 0
     with _progress(console) as progress:
         task = progress.add_task(model_id, total=len(paths))
         for path in paths:
+            target = out / f"{path.stem}-{model_id}.{image_format}"
             try:
-                content = _translate(entry, session, path.read_bytes(), seed, media_type, limits)
-                (out / f"{path.stem}.{image_format}").write_bytes(content)
+                _check_free(target, own, written)
+                target.write_bytes(_translate(entry, session, path.read_bytes(), seed, media_type, limits))
+                written |= _identities([target])
             except (ApiError, OSError) as error:
                 failed += 1
                 reason = error.detail if isinstance(error, ApiError) else error.strerror or str(error)
                 progress.console.print(f"{path}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
             progress.advance(task)
     return failed
+
+
+def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Device and inode of those that exist: what makes two names one file, be it by a link or where capitals do not count."""
+    found: set[tuple[int, int]] = set()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _check_free(target: Path, own: set[tuple[int, int]], written: set[tuple[int, int]]) -> None:
+    identity = _identities([target])
+    if identity & own:
+        raise FileExistsError(f"its result would replace '{target}', one of the given files; name another folder with --out.")
+    if identity & written:
+        raise FileExistsError(
+            f"its result would replace '{target}', made of another file just before; rename it or translate it by itself."
+        )
 
 
 def _load(settings: Settings, model_id: str, limits: ImageLimits) -> tuple[Entry, Session]:

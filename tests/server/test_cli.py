@@ -50,12 +50,20 @@ def test_broken_folders_are_listed_and_end_with_1(run, models_dir: Path, tmp_pat
     assert "empty: manifest.json is missing" in result.output
 
 
+def test_a_model_of_your_own_with_the_id_of_another_is_a_note_and_no_error(run, models_dir: Path, tmp_path: Path) -> None:
+    models.write_model(tmp_path / "copy", models.identity_graph(8))
+    result = run("models", "--models", tmp_path, "--models", models_dir)
+    assert result.exit_code == 0
+    assert "broken" not in result.output
+    assert "is served instead" in result.output
+
+
 def test_files_are_translated(run, models_dir: Path, tmp_path: Path, drawings: list[Path]) -> None:
     out = tmp_path / "out"
     result = run("translate", *drawings, "--model", "copy", "--models", models_dir, "--out", out, "--format", "webp")
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == ["cat.webp", "dog.webp"]
-    assert pixels((out / "cat.webp").read_bytes()).shape[:2] == (16, 16)
+    assert sorted(path.name for path in out.iterdir()) == ["cat-copy.webp", "dog-copy.webp"]
+    assert pixels((out / "cat-copy.webp").read_bytes()).shape[:2] == (16, 16)
 
 
 def test_a_seed_repeats_a_picture(run, models_dir: Path, tmp_path: Path, drawings: list[Path]) -> None:
@@ -66,7 +74,7 @@ def test_a_seed_repeats_a_picture(run, models_dir: Path, tmp_path: Path, drawing
             run("translate", drawings[0], "--model", "noise", "--models", models_dir, "--out", out, "--seed", seed).exit_code
             == 0
         )
-        contents.append((out / "cat.png").read_bytes())
+        contents.append((out / "cat-noise.png").read_bytes())
     assert contents[0] == contents[1] != contents[2]
 
 
@@ -81,6 +89,50 @@ def test_a_file_that_cannot_be_used_is_told_and_passed_over(
     assert "bad.png: These bytes are not a PNG" in result.output
     assert "gone.png: No such file" in result.output
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def translate(run, models_dir: Path, out: Path, *files: Path) -> Result:
+    result: Result = run("translate", *files, "--model", "copy", "--models", models_dir, "--out", out)
+    return result
+
+
+def test_a_drawing_beside_its_result_is_left_alone(run, models_dir: Path, drawings: list[Path]) -> None:
+    before = drawings[0].read_bytes()
+    assert translate(run, models_dir, drawings[0].parent, drawings[0]).exit_code == 0
+    assert drawings[0].read_bytes() == before
+    assert drawings[0].with_name("cat-copy.png").is_file()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_result_never_replaces_a_file_that_was_given(
+    run, models_dir: Path, tmp_path: Path, drawings: list[Path], link: bool
+) -> None:
+    out = tmp_path / "out" if link else tmp_path
+    named_alike = out / "cat-copy.png"
+    out.mkdir(exist_ok=True)
+    if link:
+        named_alike.symlink_to(drawings[1])
+    else:
+        drawings[1].rename(named_alike)
+        drawings[1] = named_alike
+    before = drawings[1].read_bytes()
+    result = translate(run, models_dir, out, *drawings)
+    assert result.exit_code == 1
+    assert "cat.png: its result would replace" in result.output
+    assert "one of the given files" in result.output
+    assert drawings[1].read_bytes() == before
+
+
+def test_a_result_never_replaces_one_of_the_same_call(run, models_dir: Path, tmp_path: Path, drawings: list[Path]) -> None:
+    (tmp_path / "more").mkdir()
+    namesake = tmp_path / "more/cat.png"
+    Image.new("L", (16, 16), 9).save(namesake)
+    result = translate(run, models_dir, tmp_path / "out", drawings[0], namesake)
+    assert result.exit_code == 1
+    assert "cat.png: its result would replace" in result.output
+    assert pixels((tmp_path / "out/cat-copy.png").read_bytes()).max() == 255, "the first one is there"
+    assert translate(run, models_dir, tmp_path / "out", namesake).exit_code == 0, "another call may replace it"
+    assert pixels((tmp_path / "out/cat-copy.png").read_bytes()).max() < 20
 
 
 @pytest.mark.parametrize(
