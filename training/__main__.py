@@ -59,6 +59,7 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
 ) -> None:
     """Trains a model; Ctrl-C stops cleanly, `--resume auto` goes on."""
+    from training.report import write_report
     from training.run import RunError
     from training.session import Placement, run_training
 
@@ -74,6 +75,7 @@ def train(
     outcome = run_training(resolved, root, Placement(accelerator, devices, num_nodes))
     if not outcome.is_main:
         return
+    write_report(root)
     if not outcome.is_complete:
         console.print(f"Stopped after {outcome.images} images; go on with --resume auto.")
         raise typer.Exit(EXIT_STOPPED)
