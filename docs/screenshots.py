@@ -8,13 +8,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +16,10 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.bench.process import ServerProcess
+
 FOLDER = Path(__file__).parent
-START_SECONDS = 60
+MODELS = FOLDER.parent / "models"
 SETTLE_MS = 1500
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TILE, GAP = 192, 6
@@ -57,7 +52,8 @@ SHOTS = (
 
 def main() -> None:
     """Makes every picture."""
-    with _server() as address:
+    with ServerProcess(MODELS) as server:
+        address = f"http://{server.host}:{server.port}"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=_chromium(), args=CHROMIUM_FLAGS)
             for shot in SHOTS:
@@ -65,33 +61,6 @@ def main() -> None:
             browser.close()
         for model in json.loads(httpx.get(f"{address}/models").text)["models"]:
             _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.png", optimize=True)
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    """Serves the bundled models on a free port while the block runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, "-m", "server", "serve", "--port", str(port)], cwd=FOLDER.parent)
-    try:
-        _wait_until_ready(address, process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/v2/health/ready", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"The server at {address} did not become ready within {START_SECONDS} s; see its output above.")
 
 
 def _chromium() -> str | None:
@@ -110,7 +79,7 @@ def _shoot(browser: Browser, address: str, shot: Shot) -> None:
         device_scale_factor=2 if shot.is_phone else 1,
     )
     page = context.new_page()
-    page.goto(f"{address}/{shot.query}{'#' + shot.model if shot.model else ''}")
+    page.goto(f"{address}/{shot.query}")
     page.wait_for_timeout(SETTLE_MS)
     if shot.model:
         _choose_model(page, shot.model)
