@@ -130,6 +130,18 @@ def test_undo_and_redo_reach_through_clear_and_example(lines: Studio) -> None:
     assert np.array_equal(lines.drawing(), example)
 
 
+def test_undoing_a_stroke_keeps_a_seed_chosen_after_it(lines: Studio) -> None:
+    lines.stroke((40, 60), (200, 60))
+    first = lines.page.input_value("#seed")
+    lines.press("s")
+    shuffled = lines.page.input_value("#seed")
+    assert shuffled != first
+    lines.press("Control+z")
+    assert lines.page.input_value("#seed") == shuffled
+    lines.press("Control+Shift+z")
+    assert lines.page.input_value("#seed") == shuffled
+
+
 def test_undone_steps_give_way_to_a_new_one(lines: Studio) -> None:
     lines.stroke((40, 60), (200, 60))
     lines.press("Control+z")
