@@ -17,7 +17,7 @@ export class PointerInput extends EventTarget {
   isSpaceDown = false;
   /** @type {Map<number, Point>} touching fingers, and the mouse while it pans */
   #fingers = new Map();
-  /** @type {{id: number, at: number} | null} */
+  /** @type {{id: number, type: string, at: number} | null} the pointer that draws, and since when */
   #drawing = null;
 
   /**
@@ -52,8 +52,19 @@ export class PointerInput extends EventTarget {
     event.preventDefault();
     // Preventing the default keeps the page still, but also keeps the focus where it was: an open text field must lose it.
     if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur();
+    if (this.#isPalm(event)) return;
     if (this.#navigates(event)) this.#addFinger(event);
-    else if (!this.#drawing) this.#beginStroke(event);
+    else if (!this.#drawing || this.#takesOver(event)) this.#beginStroke(event);
+  }
+
+  /** Whether a touch comes while pen or mouse draws: a resting hand, no wish to move the view. @param {PointerEvent} event */
+  #isPalm(event) {
+    return event.pointerType === "touch" && this.#drawing !== null && this.#drawing.type !== "touch";
+  }
+
+  /** Whether a pen comes down after the hand that holds it. @param {PointerEvent} event */
+  #takesOver(event) {
+    return event.pointerType === "pen" && this.#drawing?.type === "touch";
   }
 
   /** @param {PointerEvent} event */
@@ -80,7 +91,9 @@ export class PointerInput extends EventTarget {
 
   /** @param {PointerEvent} event */
   #beginStroke(event) {
-    this.#drawing = { id: event.pointerId, at: event.timeStamp };
+    this.#drawing = { id: event.pointerId, type: event.pointerType, at: event.timeStamp };
+    // Whatever rested on the sheet before must not move the view under the stroke.
+    this.#fingers.clear();
     this.#last = positionOf(event);
     const erasers = { pen: "eraser", straight: "eraser", eraser: "eraser", hint: "unhint", unhint: "unhint" };
     const { toolId } = this.studio;

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import OpenStudio
 from tests.browser.studio import Studio, box
+from tests.server.models import FACADE_CLASSES, hex_rgb
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -131,20 +132,50 @@ def test_cancelled_touch_leaves_nothing(open_studio: OpenStudio) -> None:
     assert np.array_equal(studio.drawing(), before)
 
 
-def test_after_a_pen_fingers_no_longer_draw(open_studio: OpenStudio) -> None:
-    studio = open_studio("demo-labels", **PHONE)
-    x, y = studio.at((100, 100))
-    pen = """([x, y]) => {
+def send_pointers(studio: Studio, *events: tuple[str, str, tuple[float, float]]) -> None:
+    """Makes pointer events: kind of pointer, `down`, `move` or `up`, place. A browser cannot be told to mix pens and fingers."""
+    send = """(events) => {
       const sheet = document.querySelector("#drawing");
       sheet.setPointerCapture = () => {};
-      for (const type of ["pointerdown", "pointermove", "pointerup"]) {
-        const at = type === "pointerdown" ? 0 : 20;
-        const options = {pointerId: 77, pointerType: "pen", clientX: x + at, clientY: y, bubbles: true, buttons: 1};
-        sheet.dispatchEvent(new PointerEvent(type, options));
+      for (const [pointerType, name, [clientX, clientY]] of events) {
+        const pointerId = pointerType === "pen" ? 77 : 78;
+        const options = {pointerId, pointerType, clientX, clientY, bubbles: true, buttons: 1};
+        sheet.dispatchEvent(new PointerEvent(`pointer${name}`, options));
       }
       delete sheet.setPointerCapture;
     }"""
-    studio.page.evaluate(pen, [x, y])
+    studio.page.evaluate(send, [[pointer, name, studio.at(spot)] for pointer, name, spot in events])
+
+
+@pytest.mark.parametrize("first", ["pen", "touch"])
+def test_resting_hand_does_not_disturb_the_pen(labels: Studio, first: str) -> None:
+    blank = labels.drawing()
+    labels.press("3")
+    size = float(labels.page.inner_text("#size-value").split()[0])
+    down = [("pen", "down", (50, 100)), ("touch", "down", (150, 200))]
+    send_pointers(
+        labels,
+        *(down if first == "pen" else reversed(down)),
+        ("pen", "move", (100, 100)),
+        ("touch", "move", (160, 180)),
+        ("pen", "move", (200, 100)),
+        ("touch", "up", (160, 180)),
+        ("pen", "move", (200, 50)),
+        ("pen", "up", (200, 50)),
+    )
+    drawing = labels.drawing()
+    window = (drawing == np.array(hex_rgb(FACADE_CLASSES[2][2]))).all(axis=2)
+    assert window[100, 50:200].all()
+    assert window[50:100, 200].all()
+    assert not window[100 + round(size) :].any()
+    assert labels.page.is_hidden("#zoom")
+    labels.press("Control+z")
+    assert np.array_equal(labels.drawing(), blank)
+
+
+def test_after_a_pen_fingers_no_longer_draw(open_studio: OpenStudio) -> None:
+    studio = open_studio("demo-labels", **PHONE)
+    send_pointers(studio, ("pen", "down", (100, 100)), ("pen", "move", (120, 100)), ("pen", "up", (120, 100)))
     drawn = studio.drawing()
     assert studio.is_enabled("#undo")
     studio.touch().stroke((40, 60), (200, 60))
