@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { decodePicture } from "./api.js";
+import { toDataUrl } from "./png.js";
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -72,7 +73,7 @@ export async function copyPicture(blob) {
     return true;
   } catch {
     const image = byId("copy-picture", HTMLImageElement);
-    image.src = await asDataUrl(blob);
+    image.src = await toDataUrl(blob);
     await image.decode();
     byId("copy-dialog", HTMLDialogElement).showModal();
     return copySelected(image);
@@ -91,16 +92,4 @@ function copySelected(image) {
   selection?.removeAllRanges();
   if (isCopied) byId("copy-dialog", HTMLDialogElement).close();
   return isCopied;
-}
-
-/**
- * @param {Blob} blob
- * @returns {Promise<string>}
- */
-function asDataUrl(blob) {
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(/** @type {string} */ (reader.result));
-    reader.readAsDataURL(blob);
-  });
 }

@@ -5,7 +5,7 @@
 
 import { boundsOf, contain, toGrid, union } from "./geometry.js";
 import { enlargeCoverage, meanAlpha, meanColor, readInk } from "./pixels.js";
-import { encodePng } from "./png.js";
+import { encodePng, rgbToHex } from "./png.js";
 import { copyShifted } from "./raster.js";
 import { Surface } from "./surface.js";
 
@@ -154,9 +154,8 @@ export class PaintSurface extends Surface {
    * @returns {string | null}
    */
   colorAt(point) {
-    const [red, green, blue, alpha] = this.context.getImageData(point.x * this.scale, point.y * this.scale, 1, 1).data;
-    if (alpha < 128) return null;
-    return `#${[red, green, blue].map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+    const rgba = this.context.getImageData(point.x * this.scale, point.y * this.scale, 1, 1).data;
+    return rgba[3] < 128 ? null : rgbToHex(rgba);
   }
 
   /** @returns {Promise<Uint8Array>} the PNG that the model gets */

@@ -44,15 +44,23 @@ export function hexToRgb(color) {
 }
 
 /**
- * @param {Uint8Array} bytes
+ * @param {Iterable<number>} rgb - red, green and blue, [0, 255]
+ * @returns {string} `#rrggbb`
+ */
+export function rgbToHex([red, green, blue]) {
+  return `#${[red, green, blue].map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/**
+ * @param {Uint8Array | Blob} content
  * @returns {Promise<string>}
  */
-export function toDataUrl(bytes, type = "image/png") {
+export function toDataUrl(content, type = "image/png") {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(/** @type {string} */ (reader.result));
     reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(new Blob([/** @type {BlobPart} */ (bytes)], { type }));
+    reader.readAsDataURL(new Blob([/** @type {BlobPart} */ (content)], { type }));
   });
 }
 

@@ -1,6 +1,7 @@
 /** The result pane: the last picture, and the drawing laid over it for comparing. */
 
 import { byId } from "./dom.js";
+import { rgbToHex } from "./png.js";
 
 /** @typedef {import("./types").Point} Point */
 /** @typedef {"picture" | "wipe" | "overlay"} CompareMode */
@@ -87,7 +88,7 @@ export class ResultPane {
     const { size } = this.studio.drawing;
     const x = Math.floor((point.x / size.width) * this.canvas.width);
     const y = Math.floor((point.y / size.height) * this.canvas.height);
-    const [red, green, blue, alpha] = this.#context.getImageData(x, y, 1, 1).data;
-    return alpha ? `#${[red, green, blue].map((value) => value.toString(16).padStart(2, "0")).join("")}` : null;
+    const rgba = this.#context.getImageData(x, y, 1, 1).data;
+    return rgba[3] ? rgbToHex(rgba) : null;
   }
 }
