@@ -98,7 +98,7 @@ def _make_service(settings: Settings, load: Callable[[Entry], Session] | None) -
         _engine_limits(settings),
         metrics,
     )
-    live = LiveHub(engine, metrics, _live_limits(settings), choice.device, settings.allowed_origins)
+    live = LiveHub(engine, metrics, _live_limits(settings), choice.device)
     _log_start(catalog, choice, threads)
     return Service(version(), settings, catalog, choice, threads, engine, live, metrics)
 

@@ -111,13 +111,13 @@ class Engine:
 
     @contextlib.contextmanager
     def admit(self, model_id: str, client: str) -> Iterator[None]:
-        """Holds a place in the model's queue for a whole request, from before its pictures are decoded.
+        """Holds a place in the model's queue for a whole request, from before its body is read.
 
         Raises:
             QueueFullError: the model, or this client's share of it, is full.
             ShuttingDownError: no more work is taken.
         """
-        self.check_room(model_id, client)
+        self._check_room(model_id, client)
         held = self._slots[model_id].held
         held[client] += 1
         try:
@@ -127,8 +127,7 @@ class Engine:
             if not held[client]:
                 del held[client]
 
-    def check_room(self, model_id: str, client: str) -> None:
-        """Raises what `admit` would, so that a caller is refused before its body is read."""
+    def _check_room(self, model_id: str, client: str) -> None:
         self._refuse_when_draining()
         held, size = self._slots[model_id].held, self._limits.queue_size
         share = max(1, int(size * CLIENT_SHARE))

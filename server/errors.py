@@ -41,7 +41,7 @@ class BadImageError(ApiError):
 
 
 class OriginRefusedError(ApiError):
-    """A browser on another origin tried to open a socket."""
+    """A page of another origin tried to translate or to open a socket."""
 
 
 class UnknownModelError(ApiError):
@@ -128,7 +128,7 @@ class ErrorRow:
 ERRORS: dict[type[ApiError], ErrorRow] = {
     BadRequestError: ErrorRow(400, "bad_request", "The body could not be read"),
     BadImageError: ErrorRow(400, "bad_image", "Not a readable image"),
-    OriginRefusedError: ErrorRow(403, "origin_refused", "This origin may not connect"),
+    OriginRefusedError: ErrorRow(403, "origin_refused", "This origin may not use the server"),
     UnknownModelError: ErrorRow(404, "unknown_model", "No such model"),
     UnknownSampleError: ErrorRow(404, "unknown_sample", "No such sample"),
     NotFoundError: ErrorRow(404, "not_found", "No such page"),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from server.errors import BadImageError, ImageTooLargeError
+from server.errors import BadImageError, BadParameterError, ImageTooLargeError
 from server.manifest import FlexibleSize, Size
 
 Pixels = npt.NDArray[np.uint8]
@@ -28,6 +28,9 @@ MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp")
 JPEG_QUALITY = 90
 PNG_LEVEL = 1
 """Of 9: a quarter of the time of the default for a tenth more bytes, on a path where time is what people feel."""
+
+LARGEST_SIDE = {"image/jpeg": 65500, "image/webp": 16383}
+"""Pixels that the formats can hold a side; PNG holds more than memory does."""
 
 _QUARTER_TURNS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -231,7 +234,12 @@ def _squeezed(pixels: Pixels) -> Pixels:
 
 
 def encode(pixels: Pixels, media_type: str) -> bytes:
-    """`(H, W, 1 | 3)` as a file of `media_type`, one of MEDIA_TYPES."""
+    """`(H, W, 1 | 3)` as a file of `media_type`, one of MEDIA_TYPES.
+
+    Raises:
+        BadParameterError: the format cannot hold a picture so large.
+    """
+    check_format_holds(pixels.shape[1], pixels.shape[0], media_type)
     image = Image.fromarray(np.ascontiguousarray(_squeezed(pixels)))
     target = io.BytesIO()
     options: dict[str, Any] = {
@@ -243,14 +251,37 @@ def encode(pixels: Pixels, media_type: str) -> bytes:
     return target.getvalue()
 
 
+def check_format_holds(width: int, height: int, media_type: str) -> None:
+    """Refuses a picture of more pixels a side than its format can say.
+
+    Raises:
+        BadParameterError: names the format.
+    """
+    largest = LARGEST_SIDE.get(media_type)
+    if largest is not None and max(width, height) > largest:
+        name = media_type.removeprefix("image/")
+        raise BadParameterError(
+            f"The answer is {width} x {height} pixels and 'format' is {name}, which holds {largest} a side; ask for png.",
+            parameter="format",
+        )
+
+
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
+
+
+def sheet_size(count: int, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a contact sheet of `count` pictures; one picture is no sheet."""
+    columns = _columns(count)
+    return columns * (width + SHEET_GAP) - SHEET_GAP, math.ceil(count / columns) * (height + SHEET_GAP) - SHEET_GAP
+
+
 def contact_sheet(pictures: list[Pixels]) -> Pixels:
     """Pictures of one size in rows, as square as they come, with white between them."""
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
+    columns = _columns(len(pictures))
     height, width, channels = pictures[0].shape
-    sheet = np.full(
-        (rows * (height + SHEET_GAP) - SHEET_GAP, columns * (width + SHEET_GAP) - SHEET_GAP, channels), 255, np.uint8
-    )
+    across, down = sheet_size(len(pictures), width, height)
+    sheet = np.full((down, across, channels), 255, np.uint8)
     for number, picture in enumerate(pictures):
         top, left = (number // columns) * (height + SHEET_GAP), (number % columns) * (width + SHEET_GAP)
         sheet[top : top + height, left : left + width] = picture

@@ -16,16 +16,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from server.engine import Engine
 from server.errors import (
+    ERRORS,
     ApiError,
     BadParameterError,
     BadRequestError,
-    OriginRefusedError,
     ShuttingDownError,
     TooManyConnectionsError,
     problem,
@@ -84,12 +83,16 @@ class Mailbox:
             return replaced
 
     def take(self) -> tuple[Frame, int]:
-        """Empties the slot; the second value counts frames lost since the last take."""
+        """Empties the slot; the second value counts frames lost since the last answer."""
         with self._lock:
             assert self._frame is not None  # a turn is asked for only while the slot is filled
-            frame, superseded = self._frame, self._superseded
-            self._frame, self._superseded = None, 0
-            return frame, superseded
+            frame, self._frame = self._frame, None
+            return frame, self._superseded
+
+    def answered(self, superseded: int) -> None:
+        """Counts anew after an answer that told `superseded`; more may have been lost since that frame was taken."""
+        with self._lock:
+            self._superseded -= superseded
 
     @property
     def is_filled(self) -> bool:
@@ -99,31 +102,14 @@ class Mailbox:
 class LiveHub:
     """All open sockets of the app: counts them and ends them at shutdown."""
 
-    def __init__(
-        self, engine: Engine, metrics: Metrics, limits: LiveLimits, device: str, allowed_origins: tuple[str, ...]
-    ) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, limits: LiveLimits, device: str) -> None:
         self._engine = engine
         self._metrics = metrics
         self._limits = limits
         self._device = device
-        self._allowed_origins = frozenset(allowed_origins)
         self._addresses: Counter[str] = Counter()
         self._opened = 0
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def check_origin(self, socket: WebSocket) -> None:
-        """CORS does not cover sockets, so any page could use this server through its visitor's browser.
-
-        Raises:
-            OriginRefusedError: a browser's page is from elsewhere. Programs send no Origin and may connect.
-        """
-        origin = socket.headers.get("origin")
-        if origin is None or origin in self._allowed_origins:
-            return
-        if urlsplit(origin).netloc.lower() != socket.headers.get("host", "").lower():
-            raise OriginRefusedError(
-                f"Pages of '{origin[:200]}' may not connect; add it to INKWASH_ALLOWED_ORIGINS to let them."
-            )
 
     @contextlib.contextmanager
     def place(self, address: str) -> Iterator[None]:
@@ -275,6 +261,7 @@ class _Connection:
         except Exception as error:
             await self._drop(turn, internal_error(error))
         else:
+            self._mailbox.answered(turn.taken.superseded)
             self._count("rendered")
             self._metrics.observe_stages(self._manifest.id, answer.timings)
             async with self._sending, asyncio.timeout(self._limits.send_timeout_seconds):
@@ -288,6 +275,7 @@ class _Connection:
         await self._send_error(error, turn.frame.header.id if turn.frame else None)
 
     async def _send_error(self, error: ApiError, frame_id: object = None) -> None:
+        self._metrics.rejected.labels(ERRORS[type(error)].code).inc()
         document = {"event": "error", "id": frame_id, **problem(error, request_id.get())}
         if error.retry_after is not None:
             document["retry_after"] = error.retry_after

@@ -8,12 +8,12 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -52,10 +52,15 @@ _DATA_URL = re.compile(r"data:[\w.+-]*/?[\w.+-]*(;[\w=.+-]+)*;base64,", re.ASCII
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """Of a request's body: bytes in all, and seconds until its next part must come."""
+    """Of a request's body: bytes in all, seconds until its next part must come, and seconds for the whole."""
 
     max_bytes: int
     timeout_seconds: float
+    deadline_seconds: float
+
+
+Offload = Callable[..., Awaitable[Any]]
+"""Runs a function with its arguments in a pool and gives its result: `Engine.offload`."""
 
 
 @dataclass
@@ -77,8 +82,8 @@ class TranslateCall:
     size: SizeMode
 
 
-async def read_call(request: Request, manifest: Manifest, limits: BodyLimits) -> TranslateCall:
-    """Reads query and body.
+async def read_call(request: Request, manifest: Manifest, limits: BodyLimits, offload: Offload) -> TranslateCall:
+    """Reads query and body. Bodies that have to be taken apart are so in the pool: megabytes would hold up every other caller.
 
     Raises:
         ApiError: what is wrong with them. What the headers and the query already tell is refused before the body is read.
@@ -92,7 +97,7 @@ async def read_call(request: Request, manifest: Manifest, limits: BodyLimits) ->
             f"The content type is '{content_type[:80]}'; send {', '.join(MEDIA_TYPES)}, {MULTIPART_TYPE} or {JSON_TYPE}."
         )
     _finish_call({}, query, manifest, media_type, size)
-    given = await _read_given(request, content_type, manifest, limits)
+    given = await _read_given(request, content_type, manifest, limits, offload)
     return _finish_call(given.pictures, {**query, **given.values}, manifest, media_type, size)
 
 
@@ -134,29 +139,31 @@ def _size_mode(given: str | None, manifest: Manifest) -> SizeMode:
     return cast(SizeMode, given)
 
 
-async def _read_given(request: Request, content_type: str, manifest: Manifest, limits: BodyLimits) -> _Given:
+async def _read_given(request: Request, content_type: str, manifest: Manifest, limits: BodyLimits, offload: Offload) -> _Given:
     body = await read_body(request, limits)
+    given = _Given({manifest.inputs[0].name: body})
     if content_type == JSON_TYPE:
-        return _from_json(body, manifest)
-    if content_type == MULTIPART_TYPE:
-        return await _from_multipart(request, body, manifest)
-    return _Given({manifest.inputs[0].name: body})
+        given = await offload(_from_json, body, manifest)
+    elif content_type == MULTIPART_TYPE:
+        given = await offload(_from_multipart, request.headers, body, manifest)
+    return given
 
 
 async def read_body(request: Request, limits: BodyLimits) -> bytes:
-    """The whole body, refused as soon as it is known to be too large, and when it stops coming."""
+    """The whole body, refused as soon as it is known to be too large, and when it stops coming or comes too slowly."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:
         raise BodyTooLargeError(_too_large(limits), limit=limits.max_bytes)
     parts: list[bytes] = []
     length = 0
-    stream = request.stream()
+    stream, clock = request.stream(), asyncio.get_running_loop().time
+    deadline = clock() + limits.deadline_seconds
     while True:
         try:
-            async with asyncio.timeout(limits.timeout_seconds):
+            async with asyncio.timeout_at(min(deadline, clock() + limits.timeout_seconds)):
                 part = await anext(stream, None)
         except TimeoutError:
-            raise BadRequestError(f"The body stopped coming for {limits.timeout_seconds:g} seconds; send it again.") from None
+            raise BadRequestError(_too_slow(limits, clock() >= deadline)) from None
         except ClientDisconnect:
             raise BadRequestError("The connection was closed before the body was complete.") from None
         if part is None:
@@ -165,6 +172,14 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
         if length > limits.max_bytes:
             raise BodyTooLargeError(_too_large(limits), limit=limits.max_bytes)
         parts.append(part)
+
+
+def _too_slow(limits: BodyLimits, is_past_deadline: bool) -> str:
+    if is_past_deadline:
+        return (
+            f"The body did not arrive within {limits.deadline_seconds:g} seconds; send a smaller or better compressed picture."
+        )
+    return f"The body stopped coming for {limits.timeout_seconds:g} seconds; send it again."
 
 
 def _too_large(limits: BodyLimits) -> str:
@@ -207,13 +222,18 @@ def _decoded(name: str, text: str) -> bytes:
         raise BadRequestError(f"'{name[:64]}' is not base64 or a base64 data URL; addresses are not fetched.") from None
 
 
-async def _from_multipart(request: Request, body: bytes, manifest: Manifest) -> _Given:
+def _from_multipart(headers: Headers, body: bytes, manifest: Manifest) -> _Given:
+    """The parser is asynchronous in form only, as the body is at hand: a loop of the thread's own drives it to its end."""
+    return asyncio.run(_parse_multipart(headers, body, manifest))
+
+
+async def _parse_multipart(headers: Headers, body: bytes, manifest: Manifest) -> _Given:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     expected = len(manifest.inputs) + len(manifest.parameters) + 2
     parser = MultiPartParser(
-        request.headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
+        headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
     )
     parser.spool_max_size = len(body) + 1  # pictures stay in memory: nothing that people draw is written to a disk
     try:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket
 
 from server.catalog import CARD_FILE, PREVIEW_FILE, Entry
-from server.errors import ERRORS, ApiError, UnknownSampleError
+from server.errors import ERRORS, ApiError, BadParameterError, UnknownSampleError
 from server.files import FileStore, matches
-from server.imaging import Pixels, contact_sheet, encode
+from server.imaging import ImageLimits, Pixels, check_format_holds, contact_sheet, encode, sheet_size
 from server.manifest import Manifest
 from server.metrics import CONTENT_TYPE
 from server.problems import problem_response
@@ -23,6 +23,7 @@ from server.requests import JSON_TYPE, BodyLimits, TranslateCall, read_call
 from server.schemas import FitBody, ModelList, Problem, Readiness, TranslateAnswer, TranslateBody, TranslatedImage
 from server.schemas import problem_response as problem_schema
 from server.service import Service, address_of, request_service, socket_service
+from server.settings import Settings
 from server.translator import Prepared, feeds, finish, prepare
 from server.worker import Outcome
 
@@ -105,21 +106,24 @@ _PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
             },
         },
         **_errors(
-            "bad_request", "bad_image", "unknown_model", "not_acceptable", "body_too_large", "image_too_large",
-            "unsupported_media_type", "bad_parameter", "missing_input", "unknown_input", "off_palette", "queue_full",
-            "model_failed", "shutting_down", "timeout", "internal",
+            "bad_request", "bad_image", "origin_refused", "unknown_model", "not_acceptable", "body_too_large",
+            "image_too_large", "unsupported_media_type", "bad_parameter", "missing_input", "unknown_input", "off_palette",
+            "queue_full", "model_failed", "shutting_down", "timeout", "internal",
         ),
     },
     openapi_extra=_TRANSLATE_BODY,
 )  # fmt: skip
 async def translate(model: str, request: Request, service: ServiceOf) -> Response:
     """Sends a picture through a model. Each parameter of the model is a query parameter or form field of its name as well."""
+    service.check_origin(request)
     entry, client = service.catalog[model], f"http:{address_of(request)}"
-    service.engine.check_room(entry.id, client)
-    settings = service.settings
-    call = await read_call(request, entry.manifest, BodyLimits(settings.max_upload_bytes, settings.body_timeout_seconds))
-    with service.engine.admit(entry.id, client):
+    with service.engine.admit(entry.id, client):  # from before its body is read: bodies in memory are bounded as well
+        call = await read_call(request, entry.manifest, _body_limits(service.settings), service.engine.offload)
         return await _unless_gone(request, _answer(service, entry.manifest, call, client))
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(settings.max_upload_bytes, settings.body_timeout_seconds, settings.body_deadline_seconds)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
@@ -152,10 +156,27 @@ async def _translate(service: Service, manifest: Manifest, call: TranslateCall, 
     engine, started = service.engine, time.perf_counter()
     prepared = await engine.offload(prepare, manifest, call.pictures, call.parameters, service.image_limits)
     decode_ms = (time.perf_counter() - started) * 1000
+    _check_answer_size(call, prepared, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
     jobs = [engine.submit(manifest.id, client, lambda seed=seed: feeds(manifest, prepared, seed)) for seed in seeds]  # type: ignore[misc]
     outcomes = tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
     return _Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms)
+
+
+def _check_answer_size(call: TranslateCall, prepared: Prepared, limits: ImageLimits) -> None:
+    """Before the work: variations at the size that was sent are bounded together like one picture that is taken in."""
+    if call.size != "original":
+        return
+    count, width, height = len(call.seeds), prepared.fit.original_width, prepared.fit.original_height
+    most = max(1, limits.max_pixels // (width * height))
+    if count > most:
+        raise BadParameterError(
+            f"'n' is {count}, and {count} pictures of {width} x {height} pixels are more than the {limits.max_pixels} pixels "
+            f"that one answer may have; ask for at most {most} or for size=model.",
+            parameter="n",
+            range=[1, most],
+        )
+    check_format_holds(*sheet_size(count, width, height), call.media_type)
 
 
 async def _together(jobs: list[Coroutine[Any, Any, T]]) -> list[T]:
@@ -357,7 +378,7 @@ async def read_metrics(service: ServiceOf) -> Response:
 async def live(socket: WebSocket, model: str, service: Annotated[Service, Depends(socket_service)]) -> None:
     """Everything that can refuse a client is asked before the socket is accepted."""
     try:
-        service.live.check_origin(socket)
+        service.check_origin(socket)
         entry = service.catalog[model]
         with service.live.place(address_of(socket)):
             await socket.accept()

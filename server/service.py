@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from fastapi import Request, WebSocket
 from starlette.requests import HTTPConnection
 
 from server.catalog import Catalog, Entry
 from server.engine import Engine
+from server.errors import OriginRefusedError
 from server.imaging import ImageLimits
 from server.live import LiveHub
 from server.metrics import Metrics
@@ -36,6 +38,20 @@ class Service:
     @property
     def image_limits(self) -> ImageLimits:
         return ImageLimits(self.settings.max_pixels, self.settings.max_side)
+
+    def check_origin(self, connection: HTTPConnection) -> None:
+        """Any page could use this server through its visitor's browser: CORS covers no sockets and sends simple POSTs unasked.
+
+        Raises:
+            OriginRefusedError: a browser's page is from elsewhere. Programs send no Origin and may.
+        """
+        origin = connection.headers.get("origin")
+        if origin is None or origin in self.settings.allowed_origins:
+            return
+        if _host_of(origin) != connection.headers.get("host", "").lower():
+            raise OriginRefusedError(
+                f"Pages of '{origin[:200]}' may not use this server; add it to INKWASH_ALLOWED_ORIGINS to let them."
+            )
 
     def summary(self, entry: Entry) -> ModelSummary:
         """What the picker shows of a model."""
@@ -82,6 +98,14 @@ class Service:
             return "starting"
         usable = any(self.engine.state(entry.id).status != "failed" for entry in self.catalog)
         return "ready" if usable else "no_models"
+
+
+def _host_of(origin: str) -> str:
+    """With the port, where one is named. Never empty, or an origin that cannot be read would match an absent Host."""
+    try:
+        return urlsplit(origin).netloc.lower() or "-"
+    except ValueError:
+        return "-"
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(2**24, ge=1, description="Largest picture, pixels (width x height).")
     max_side: int = Field(8192, ge=1, description="Largest width or height of a picture, pixels.")
     body_timeout_seconds: float = Field(20.0, gt=0, description="Longest wait for the next part of a request body, seconds.")
+    body_deadline_seconds: float = Field(120.0, gt=0, description="Longest time for a whole request body to arrive, seconds.")
 
     queue_size: int = Field(64, ge=1, description="Requests that may be under way for a model; one client gets at most 3/4.")
     deadline_seconds: float = Field(30.0, gt=0, description="Longest wait for a model and for a turn, seconds.")

@@ -105,6 +105,33 @@ def test_of_frames_that_wait_the_newest_wins(make_client: MakeClient) -> None:
     assert (count(client, "superseded"), count(client, "rendered")) == (3, 2)
 
 
+def test_frames_that_were_skipped_before_one_that_fails_are_told_with_the_next_answer(make_client: MakeClient) -> None:
+    session = FakeSession()
+    client = make_client(load=lambda _: session)
+    with client.websocket_connect("/live/copy") as socket:
+        socket.receive_json()
+        socket.send_bytes(frame(1, {"image": drawing(1)}))
+        session.wait_until_running()
+        for number, content in enumerate((drawing(2), drawing(3), b"rubbish"), 2):
+            socket.send_bytes(frame(number, {"image": content}))
+        wait_for(lambda: count(client, "received") == 4)
+        session.open()
+        assert read_answer(socket.receive_bytes()).header["superseded"] == 0
+        assert (socket.receive_json()["id"], session.runs) == (4, [[1]])
+        assert talk(socket, frame(5, {"image": drawing(5)})).header["superseded"] == 2
+        assert talk(socket, frame(6, {"image": drawing(6)})).header["superseded"] == 0
+
+
+def test_refused_frames_are_counted_by_their_code(make_client: MakeClient) -> None:
+    client = make_client()
+    with client.websocket_connect("/live/copy") as socket:
+        socket.receive_json()
+        for number in (1, 2):
+            socket.send_bytes(frame(number, {"image": b"rubbish"}))
+            socket.receive_json()
+    assert 'inkwash_rejected_total{code="bad_image"} 2.0' in client.get("/metrics").text
+
+
 def test_a_frame_whose_turn_is_waited_for_is_overtaken_too(make_client: MakeClient) -> None:
     """Not only while the client's own frame runs: also while it queues behind others."""
     session = FakeSession()

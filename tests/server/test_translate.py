@@ -164,6 +164,42 @@ def test_the_size_that_was_sent_can_be_had_back(client: TestClient) -> None:
     assert pixels(restored.content).shape == (20, 60, 3)
 
 
+@pytest.mark.parametrize("image_format", ["png", "json"])
+@pytest.mark.parametrize(("model", "query"), [("noise", "&size=original"), ("tint", "")])
+def test_variations_at_the_size_that_was_sent_are_bounded_together(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, model: str, query: str, image_format: str
+) -> None:
+    client = make_client(max_pixels=1600)
+    sheet = png(Image.new("L", (20, 20), 255))
+    path = f"/translate/{model}?format={image_format}{query}"
+    assert client.post(f"{path}&n=4", content=sheet, headers=PNG_TYPE).status_code == 200
+
+    async def refuse(*_: object) -> None:
+        raise AssertionError("the model was about to run")
+
+    monkeypatch.setattr(client.app.state.service.engine, "submit", refuse)  # type: ignore[attr-defined]
+    problem = assert_error(client.post(f"{path}&n=5", content=sheet, headers=PNG_TYPE), 422, "bad_parameter")
+    assert (problem["parameter"], problem["range"]) == ("n", [1, 4])
+    assert "5 pictures of 20 x 20 pixels" in problem["detail"]
+
+
+def test_one_picture_of_the_largest_size_and_small_variations_of_it_are_answered(make_client: MakeClient) -> None:
+    client = make_client(max_pixels=400)
+    sheet = png(Image.new("L", (20, 20), 255))
+    for query in ("size=original", "n=4"):
+        assert client.post(f"/translate/noise?{query}", content=sheet, headers=PNG_TYPE).status_code == 200
+
+
+def test_a_sheet_that_webp_cannot_hold_is_refused_and_png_can(client: TestClient) -> None:
+    banner = png(Image.new("L", (8190, 2), 255))
+    path = "/translate/noise?n=4&size=original"
+    problem = assert_error(client.post(f"{path}&format=webp", content=banner, headers=PNG_TYPE), 422, "bad_parameter")
+    assert problem["parameter"] == "format"
+    assert "16384 x 8 pixels" in problem["detail"]
+    assert "16383 a side" in problem["detail"]
+    assert pixels(client.post(f"{path}&format=png", content=banner, headers=PNG_TYPE).content).shape == (8, 16384)
+
+
 def test_a_colouriser_answers_at_the_photos_own_size(client: TestClient) -> None:
     photo = png(Image.new("L", (50, 70), 120))
     assert pixels(client.post("/translate/tint", content=photo, headers=PNG_TYPE).content).shape == (70, 50, 3)
@@ -178,6 +214,23 @@ def test_other_origins_may_call_only_when_they_are_named(make_client: MakeClient
     assert "X-Seed" in friend.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in friend.headers
     assert "access-control-allow-origin" not in stranger.headers
+    assert_error(stranger, 403, "origin_refused")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://testserver:81"])
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", ""])
+def test_pages_of_other_origins_cannot_translate_by_a_simple_request(
+    client: TestClient, cat: bytes, origin: str, content_type: str
+) -> None:
+    """Browsers send such requests without asking first, so that CORS alone keeps only the answer from the page."""
+    headers = {"Origin": origin} | ({"Content-Type": content_type} if content_type else {})
+    response = client.post("/translate/copy", content=cat, headers=headers)
+    assert "INKWASH_ALLOWED_ORIGINS" in assert_error(response, 403, "origin_refused")["detail"]
+
+
+@pytest.mark.parametrize("origin", ["http://testserver", "https://testserver"])
+def test_pages_of_this_origin_translate(client: TestClient, cat: bytes, origin: str) -> None:
+    assert client.post("/translate/copy", content=cat, headers=PNG_TYPE | {"Origin": origin}).status_code == 200
 
 
 def test_without_named_origins_nothing_is_said_to_them(client: TestClient) -> None:
