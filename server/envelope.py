@@ -14,6 +14,7 @@ import uuid
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.errors import ERRORS
 from server.logs import request_id
 from server.metrics import Metrics
 from server.problems import internal_error, problem_response
@@ -86,7 +87,9 @@ class Envelope:
         try:
             await self._app(scope, receive, send_noting_status)
         except Exception as error:  # the last resort: whatever escaped, the caller is told and the log has it
-            response = problem_response(internal_error(error))
+            told = internal_error(error)
+            self._metrics.rejected.labels(ERRORS[type(told)].code).inc()
+            response = problem_response(told)
             if status:
                 raise
             await response(scope, receive, send_noting_status)

@@ -15,10 +15,11 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 
 
 class _RequestId(logging.Filter):
-    """Adds the request's id to every record."""
+    """Adds the request's id to every record that does not bring one, as those of a worker's thread do."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        if not hasattr(record, "request_id"):
+            record.request_id = request_id.get()
         return True
 
 

@@ -42,18 +42,21 @@ def problem_response(error: ApiError, headers: dict[str, str] | None = None) -> 
 def install_handlers(app: FastAPI, rejected: Counter) -> None:
     """Makes every error that reaches the framework a problem document, its own 404 and 405 included."""
 
+    def tell(error: ApiError, headers: dict[str, str] | None = None) -> Response:
+        rejected.labels(ERRORS[type(error)].code).inc()
+        return problem_response(error, headers)
+
     async def tell_api_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
-        rejected.labels(ERRORS[type(error)].code).inc()
-        return problem_response(error)
+        return tell(error)
 
     async def tell_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(_from_http(request, error), dict(error.headers or {}))
+        return tell(_from_http(request, error), dict(error.headers or {}))
 
     async def tell_validation_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return problem_response(_from_validation(error))
+        return tell(_from_validation(error))
 
     app.add_exception_handler(ApiError, tell_api_error)
     app.add_exception_handler(HTTPException, tell_http_error)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from server.errors import ApiError, ModelFailedError, ShuttingDownError
+from server.logs import request_id
 from server.session import Array, Feeds, Session
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,14 @@ class Job:
     """One image to make.
 
     `prepare` runs in the worker's thread at the client's turn and not before, so that a live client's newest frame is taken.
+    `request_id` is that of the task which makes the job; the worker's thread answers many and has none of its own.
     """
 
     client: str
     prepare: Callable[[], Feeds]
     future: asyncio.Future[Outcome]
     loop: asyncio.AbstractEventLoop
+    request_id: str = field(default_factory=request_id.get)
     queued_at: float = field(default_factory=time.perf_counter)
     started_at: float = 0.0
     prepared_at: float = 0.0
@@ -148,11 +151,8 @@ class Worker:
         started = time.perf_counter()
         try:
             images = self.session.run(_stacked([feeds for _, feeds in group]))
-        except Exception:  # whatever a runtime or driver raises, the thread must live on and the callers must hear of it
-            log.exception("a run of the graph failed")
-            error = ModelFailedError("The model failed on this input; the server's log says why.", retry_after=RETRY_SECONDS)
-            for job, _ in group:
-                _settle(job, error)
+        except Exception as fault:  # whatever a runtime or driver raises, the thread lives on and the callers hear of it
+            _tell_failure([job for job, _ in group], fault)
             return
         infer_ms = (time.perf_counter() - started) * 1000
         self._on_batch(len(group))
@@ -160,6 +160,17 @@ class Worker:
             prepare_ms = (job.prepared_at - job.started_at) * 1000
             queue_ms = (started - job.queued_at) * 1000 - prepare_ms
             _settle(job, Outcome(image, prepare_ms, queue_ms, infer_ms))
+
+
+def _tell_failure(jobs: list[Job], fault: Exception) -> None:
+    """One traceback, and a line for each request that was in the same run."""
+    first = jobs[0].request_id
+    log.error("a run of the graph failed", exc_info=fault, extra={"request_id": first})
+    error = ModelFailedError("The model failed on this input; the server's log says why.", retry_after=RETRY_SECONDS)
+    for job in jobs:
+        if job.request_id != first:
+            log.error("a run of the graph failed; request %s has the reason", first, extra={"request_id": job.request_id})
+        _settle(job, error)
 
 
 def _prepared(job: Job) -> Feeds | None:
@@ -173,7 +184,7 @@ def _prepared(job: Job) -> Feeds | None:
         _settle(job, error)
         return None
     except Exception as error:
-        log.exception("preparing an input failed")
+        log.exception("preparing an input failed", extra={"request_id": job.request_id})
         _settle(job, error)
         return None
     job.prepared_at = time.perf_counter()

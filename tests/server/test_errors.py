@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import threading
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from server import requests
 from server.app import create_app
 from server.catalog import Entry
 from server.errors import ERRORS, ApiError, ModelError
@@ -291,6 +293,131 @@ async def test_a_body_that_stops_coming_is_refused(settings: Settings) -> None:
     assert messages[0]["status"] == 400
     assert b"stopped coming for 0.05 seconds" in messages[1]["body"]
     await app.state.service.engine.close(1)
+
+
+class Upload:
+    """A request whose body comes in the parts that a test sends, and its answer."""
+
+    def __init__(self, app: Any, address: str = "9.9.9.9") -> None:
+        self.parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.is_asked_for = asyncio.Event()
+        self._messages: list[Any] = []
+        scope = {
+            "type": "http", "method": "POST", "path": "/translate/copy", "raw_path": b"/translate/copy", "query_string": b"",
+            "headers": [(b"content-type", b"image/png")], "client": (address, 1), "server": ("test", 80), "scheme": "http",
+            "root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        self._task = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        self.is_asked_for.set()
+        return await self.parts.get()
+
+    async def _send(self, message: Any) -> None:
+        self._messages.append(message)
+
+    def send(self, content: bytes, more: bool = True) -> None:
+        self.parts.put_nowait({"type": "http.request", "body": content, "more_body": more})
+
+    async def answer(self) -> tuple[int, bytes]:
+        async with asyncio.timeout(10):
+            await self._task
+        return self._messages[0]["status"], self._messages[1]["body"]
+
+
+async def test_bodies_that_are_being_read_hold_their_places(settings: Settings, cat: bytes) -> None:
+    gated = Gated(settings, queue_size=4)
+    gated.session.open()
+    slow = [Upload(gated.app) for _ in range(3)]
+    for upload in slow:
+        await upload.is_asked_for.wait()
+    refused = Upload(gated.app)
+    status, document = await refused.answer()
+    assert (status, b"from your address" in document) == (429, True)
+    assert not refused.is_asked_for.is_set(), "nothing of the body was read"
+    slow.append(Upload(gated.app, "8.8.8.8"))
+    await slow[-1].is_asked_for.wait()
+    assert (await Upload(gated.app, "7.7.7.7").answer())[0] == 429, "the model is full"
+    for upload in slow:
+        upload.send(cat, more=False)
+        assert (await upload.answer())[0] == 200
+    last = Upload(gated.app)
+    last.send(cat, more=False)
+    assert (await last.answer())[0] == 200, "the places are free again"
+    await gated.engine.close(5)
+
+
+async def test_a_body_that_trickles_is_refused_at_the_deadline(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"body_timeout_seconds": 5.0, "body_deadline_seconds": 0.1}))
+    upload = Upload(app)
+
+    async def trickle() -> None:
+        while True:
+            upload.send(b"x")
+            await asyncio.sleep(0.01)
+
+    trickling = asyncio.create_task(trickle())
+    status, document = await upload.answer()
+    trickling.cancel()
+    assert (status, b"did not arrive within 0.1 seconds" in document) == (400, True)
+    await app.state.service.engine.close(1)
+
+
+@pytest.mark.parametrize("form", ["json", "files"])
+def test_bodies_are_taken_apart_off_the_event_loop(
+    client: TestClient, cat: bytes, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    threads: list[str] = []
+    add_picture = requests._add_picture
+
+    def note(*arguments: Any) -> None:
+        threads.append(threading.current_thread().name)
+        add_picture(*arguments)
+
+    monkeypatch.setattr(requests, "_add_picture", note)
+    text = base64.b64encode(cat).decode()
+    response = (
+        client.post("/translate/copy", json={"image": text})
+        if form == "json"
+        else client.post("/translate/copy", files={"image": cat})
+    )
+    assert response.status_code == 200
+    assert len(threads) == 1
+    assert threads[0].startswith("inkwash-codec")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/nothing", "not_found"),
+        ("DELETE", "/models", "method_not_allowed"),
+        ("GET", "/models/copy/samples/first", "bad_parameter"),
+        ("GET", "/models/cats", "unknown_model"),
+    ],
+)
+def test_every_refusal_is_counted(make_client: MakeClient, method: str, path: str, code: str) -> None:
+    client = make_client()
+    client.request(method, path)
+    assert f'inkwash_rejected_total{{code="{code}"}} 1.0' in client.get("/metrics").text
+
+
+def test_a_fault_of_the_server_is_counted(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = make_client()
+    monkeypatch.setattr(type(client.app.state.service), "model_list", lambda _: 1 / 0)  # type: ignore[attr-defined]
+    assert_error(client.get("/models"), 500, "internal")
+    assert 'inkwash_rejected_total{code="internal"} 1.0' in client.get("/metrics").text
+
+
+def test_a_run_that_fails_is_logged_with_the_id_that_the_caller_got(
+    make_client: MakeClient, cat: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = FakeSession(is_open=True)
+    session.error = RuntimeError("the device fell off")
+    client = make_client(load=lambda _: session)
+    response = client.post("/translate/copy", content=cat, headers=PNG_TYPE | {"X-Request-ID": "find-me"})
+    assert assert_error(response, 503, "model_failed")["request_id"] == "find-me"
+    told = [record for record in caplog.records if record.exc_info and "fell off" in str(record.exc_info[1])]
+    assert [getattr(record, "request_id", "-") for record in told] == ["find-me"]
 
 
 def test_one_address_cannot_take_every_place(make_client: MakeClient, cat: bytes) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from server.errors import BadImageError, ModelFailedError, ShuttingDownError
+from server.logs import request_id
 from server.session import Feeds
 from server.worker import FairQueue, Job, Outcome, Worker
 from tests.server.fake import FakeSession, numbered
@@ -126,6 +127,28 @@ async def test_a_run_that_fails_is_told_and_the_worker_goes_on() -> None:
     worker.submit(fine)
     assert await values([fine]) == [4]
     worker.stop()
+
+
+async def test_a_run_that_fails_is_logged_under_every_request_that_was_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    session = FakeSession(batch_limit=4)
+    worker = Worker("m", session)
+    jobs = []
+    for name in ("first", "second", "third"):
+        token = request_id.set(name)
+        jobs.append(job(name))
+        request_id.reset(token)
+    worker.submit(jobs[0])
+    session.wait_until_running()
+    for item in jobs[1:]:
+        worker.submit(item)
+    session.error = RuntimeError("out of memory on the device")
+    session.open()
+    for item in jobs:
+        with pytest.raises(ModelFailedError):
+            await item.future
+    worker.stop()
+    told = [(record.request_id, bool(record.exc_info)) for record in caplog.records if "failed" in record.getMessage()]  # type: ignore[attr-defined]
+    assert told == [("first", True), ("second", True), ("third", False)]
 
 
 async def test_a_cancelled_job_is_never_run() -> None:
