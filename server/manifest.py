@@ -136,7 +136,7 @@ class ImageInput(_Strict):
 
 
 class Output(_Strict):
-    """The graph's output `image`: `uint8 (N, H', W', channels)`, RGB, or 1 channel for lines and masks."""
+    """The graph's only output, of whatever name: `uint8 (N, H', W', channels)`, RGB, or 1 channel for lines and masks."""
 
     size: Size | FlexibleSize
     channels: Literal[1, 3] = 3
