@@ -89,14 +89,22 @@ export class Studio extends EventTarget {
    * @param {Map<string, ImageBitmap>} pictures - the example's inputs by name; none for an empty drawing
    */
   switchModel(manifest, pictures) {
-    const before = this.work;
     const after = newWork(manifest);
-    if (this.isSeedLocked) after.seed = before.seed;
+    if (this.isSeedLocked) after.seed = this.seed;
     putPictures(after.drawing, pictures);
     after.drawing.commit();
+    this.replaceWork("step.model", after);
+  }
+
+  /**
+   * Puts other work in the place of the present one, as one undo step.
+   * @param {string} label - message key
+   * @param {Work} after - its drawing committed
+   */
+  replaceWork(label, after) {
+    const before = this.work;
     this.#setWork(after);
-    const step = { label: "step.model", undo: () => this.#setWork(before), redo: () => this.#setWork(after) };
-    this.history.push(step);
+    this.history.push({ label, undo: () => this.#setWork(before), redo: () => this.#setWork(after) });
   }
 
   /** @param {Work} work */
@@ -284,8 +292,11 @@ export class Studio extends EventTarget {
     if (toggle || seed !== before) {
       const apply = (/** @type {number} */ value) => {
         toggle?.();
-        work.seed = value;
-        this.#tell("seed");
+        // A stroke has no part in the seed: one that was chosen after it stays when it is undone.
+        if (seed !== before) {
+          work.seed = value;
+          this.#tell("seed");
+        }
         this.#tell("change");
       };
       this.history.push({ label, undo: () => apply(before), redo: () => apply(seed) });
@@ -339,9 +350,9 @@ export class Studio extends EventTarget {
 
 /**
  * @param {Manifest} manifest
- * @returns {Work}
+ * @returns {Work} an empty drawing with the model's defaults
  */
-function newWork(manifest) {
+export function newWork(manifest) {
   const params = Object.fromEntries(manifest.parameters.map((parameter) => [parameter.name, parameter.default]));
   return { manifest, drawing: new Drawing(manifest), seed: manifest.samples[0]?.seed ?? randomSeed(), params };
 }

@@ -185,6 +185,33 @@ def test_late_answer_to_another_frame_is_dropped(open_studio: OpenStudio) -> Non
     assert studio.result().shape == (256, 256, 3)
 
 
+def test_picture_that_takes_longer_to_decode_never_replaces_a_newer_one(lines: Studio) -> None:
+    before = lines.result()
+    lines.page.evaluate(HOLD_FIRST_DECODING)
+    lines.press("s")
+    lines.wait("window.letGo !== undefined")
+    lines.press("s")
+    lines.wait("window.decoded > 0")
+    newest = lines.canvas("#picture")
+    assert not np.array_equal(newest, before)
+    lines.page.evaluate("window.letGo()")
+    assert np.array_equal(lines.result(), newest)
+
+
+HOLD_FIRST_DECODING = """() => {
+  const decode = window.createImageBitmap;
+  let calls = 0;
+  window.decoded = 0;
+  window.createImageBitmap = async (...given) => {
+    const isFirst = calls++ === 0;
+    const bitmap = await decode(...given);
+    if (isFirst) await new Promise((resolve) => (window.letGo = resolve));
+    else setTimeout(() => window.decoded++);
+    return bitmap;
+  };
+}"""
+
+
 def stray_frame(frame_id: int) -> bytes:
     """A green 8 x 8 answer that nobody waits for."""
     picture = png(np.full((8, 8, 3), (0, 255, 0), np.uint8))
