@@ -203,7 +203,7 @@ async def test_a_full_queue_refuses_and_one_client_cannot_fill_it(catalog: Catal
         with pytest.raises(QueueFullError, match="3 requests from your address"), engine.admit("copy", "greedy"):
             pass
         with engine.admit("copy", "modest"), pytest.raises(QueueFullError, match="4 requests for 'copy'"):
-            engine.check_room("copy", "third")
+            engine.admit("copy", "third").__enter__()
         with engine.admit("photo", "greedy"):
             pass
         for place in places:
@@ -215,7 +215,7 @@ async def test_a_full_queue_refuses_and_one_client_cannot_fill_it(catalog: Catal
 async def test_a_queue_of_one_admits_one(catalog: Catalog) -> None:
     async with running(catalog, Loader(), queue_size=1) as engine:
         with engine.admit("copy", "a"), pytest.raises(QueueFullError):
-            engine.check_room("copy", "b")
+            engine.admit("copy", "b").__enter__()
 
 
 async def test_draining_finishes_what_is_under_way_and_takes_no_more(catalog: Catalog) -> None:
