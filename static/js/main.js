@@ -15,7 +15,7 @@ import { acceptFiles } from "./opening.js";
 import { Palette } from "./palette.js";
 import { PointerInput } from "./pointer.js";
 import { toggleTheme } from "./preferences.js";
-import { loadProject, readProject, writeProject } from "./project.js";
+import { ProjectError, readProject, restoreWork, writeProject } from "./project.js";
 import { ResultPane } from "./result.js";
 import { connectActions } from "./actions.js";
 import { Studio } from "./studio.js";
@@ -157,6 +157,9 @@ class Page {
   }
 
   #decoding = 0;
+  /** Live pictures that came, and the newest of them whose place on the pane is taken, by itself or by something newer. */
+  #came = 0;
+  #shown = 0;
 
   /** Tells assistive technology, and whoever waits, that the picture is not the last one yet. */
   #showBusy() {
@@ -166,10 +169,14 @@ class Page {
   /** @param {import("./live.js").LivePicture} detail */
   async #showLive({ picture, answer, roundTrip }) {
     const model = this.studio.manifest.id;
+    const number = ++this.#came;
     this.#decoding++;
     try {
       const bitmap = await api.decodePicture(picture);
-      if (model === this.studio.manifest.id) this.result.show(bitmap, picture, answer.seed);
+      // Pictures are decoded side by side, and an older one may take longer.
+      if (number <= this.#shown || model !== this.studio.manifest.id) return bitmap.close();
+      this.#shown = number;
+      this.result.show(bitmap, picture, answer.seed);
     } finally {
       this.#decoding--;
       this.#showBusy();
@@ -210,27 +217,33 @@ class Page {
 
   /** @param {string} id */
   async openModel(id) {
+    const turn = ++this.#turn;
     if (id === this.studio.manifest.id) return;
     try {
       const manifest = await this.#manifest(id);
-      const example = await fetchExample(manifest, 0);
+      const example = await fetchExample(manifest, 0).catch(() => null);
+      if (turn !== this.#turn) return;
       this.studio.switchModel(manifest, example?.inputs ?? new Map());
       if (example) this.#showExample(example);
     } catch (error) {
-      this.fail(error);
+      if (turn === this.#turn) this.fail(error);
     }
   }
+
+  /** Counts what was asked to be opened, so that only the last of several is. */
+  #turn = 0;
 
   /** @param {number} k */
   async openSample(k) {
     const { manifest } = this.studio;
+    const turn = ++this.#turn;
     try {
       const example = await fetchExample(manifest, k);
-      if (!example || manifest !== this.studio.manifest) return;
+      if (!example || turn !== this.#turn || manifest !== this.studio.manifest) return;
       this.studio.loadSample(example.inputs, example.seed);
       this.#showExample(example);
     } catch (error) {
-      this.fail(error);
+      if (turn === this.#turn) this.fail(error);
     }
   }
 
@@ -240,6 +253,7 @@ class Page {
    */
   #showExample(example) {
     this.#sample = example.k;
+    this.#shown = this.#came;
     if (!this.studio.isSeedLocked) this.result.show(example.result, null, example.seed);
     this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(example.title) }));
   }
@@ -256,12 +270,10 @@ class Page {
     const { words, notices } = this;
     if (file.size > MAX_FILE_BYTES) return notices.show(words.t("open.too_large", { mb: MAX_FILE_BYTES / 2 ** 20 }), "problem");
     if (/\.(inkwash|json)$/i.test(file.name)) return this.#openProject(file);
-    let bitmap;
-    try {
-      bitmap = await api.decodePicture(file);
-    } catch {
-      return notices.show(words.t("open.unreadable", { name: file.name }), "problem");
-    }
+    const turn = ++this.#turn;
+    const bitmap = await api.decodePicture(file).catch(() => null);
+    if (turn !== this.#turn) return bitmap?.close();
+    if (!bitmap) return notices.show(words.t("open.unreadable", { name: file.name }), "problem");
     const { inverted, snapped } = this.studio.openPicture(bitmap);
     bitmap.close();
     if (inverted) notices.show(words.t("open.inverted"));
@@ -271,17 +283,21 @@ class Page {
 
   /** @param {File} file */
   async #openProject(file) {
-    const { words, notices, studio } = this;
-    const project = await readProject(file);
-    if (!project) return notices.show(words.t("project.unreadable", { name: file.name }), "problem");
-    if (!this.models.some((model) => model.id === project.model)) {
-      return notices.show(words.t("project.no_model", { model: project.model }), "problem");
-    }
+    const { words, notices } = this;
+    const turn = ++this.#turn;
     try {
-      if (project.model !== studio.manifest.id) studio.switchModel(await this.#manifest(project.model), new Map());
-      await loadProject(studio, project);
+      const project = await readProject(file);
+      if (!this.models.some((model) => model.id === project.model)) {
+        throw new ProjectError("project.no_model", { model: project.model });
+      }
+      const work = await restoreWork(project, await this.#manifest(project.model));
+      if (turn !== this.#turn) return;
+      this.studio.replaceWork("step.project", work);
+      notices.announce(words.t("open.done", { name: file.name }));
     } catch (error) {
-      this.fail(error);
+      if (!(error instanceof ProjectError)) return this.fail(error);
+      const reason = words.t(error.key, error.values);
+      notices.show(words.t("project.refused", { name: file.name, reason }), "problem");
     }
   }
 

@@ -1,17 +1,33 @@
-/** Project files: a drawing with its model, seed and parameters as JSON, to open again later. */
+/**
+ * Project files: a drawing with its model, seed and parameters as JSON, to open again later. A file may come from anywhere, so
+ * all of it is read and checked before anything on the page changes.
+ */
 
 import { decodePicture } from "./api.js";
+import { clamp } from "./geometry.js";
 import { LabelSurface } from "./labelsurface.js";
+import { MAX_SEED, newWork } from "./studio.js";
 
-/**
- * @typedef {object} Project
- * @property {"inkwash"} format
- * @property {1} version
- * @property {string} model
- * @property {number} seed
- * @property {Record<string, number>} params
- * @property {Record<string, {kind: string, picture?: string, runs?: number[], width?: number, height?: number}>} layers
- */
+/** @typedef {import("./drawing.js").AnySurface} AnySurface */
+/** @typedef {import("./types").Manifest} Manifest */
+/** @typedef {{kind?: unknown, picture?: unknown, runs?: unknown, width?: unknown, height?: unknown}} Layer */
+/** @typedef {{model: string, seed: number, params: Record<string, unknown>, layers: Record<string, Layer>}} Project */
+
+const VERSION = 1;
+const PICTURE = /^data:image\/\w+;base64,/;
+
+/** What is wrong with a project, as a message key and the values of its places. */
+export class ProjectError extends Error {
+  /**
+   * @param {string} key
+   * @param {Record<string, unknown>} [values]
+   */
+  constructor(key, values = {}) {
+    super(key);
+    this.key = key;
+    this.values = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, shorten(value)]));
+  }
+}
 
 /**
  * @param {import("./studio.js").Studio} studio
@@ -19,58 +35,164 @@ import { LabelSurface } from "./labelsurface.js";
  */
 export async function writeProject(studio) {
   const layers = await studio.drawing.toLayers();
-  const project = { format: "inkwash", version: 1, model: studio.manifest.id, seed: studio.seed, params: studio.params, layers };
+  const { manifest, seed, params } = studio;
+  const project = { format: "inkwash", version: VERSION, model: manifest.id, seed, params, layers };
   return new Blob([JSON.stringify(project)], { type: "application/json" });
 }
 
 /**
+ * Reads what can be checked without knowing the model.
  * @param {Blob} file
- * @returns {Promise<Project | null>} null when it is no project of this version
+ * @returns {Promise<Project>}
  */
 export async function readProject(file) {
+  /** @type {any} */
+  const content = await file.text().then(JSON.parse).catch(() => null);
+  if (!isTable(content) || content.format !== "inkwash") throw new ProjectError("project.unreadable");
+  const { version, model, seed, params = {}, layers } = content;
+  if (version !== VERSION) throw new ProjectError("project.version", { value: version, version: VERSION });
+  if (typeof model !== "string" || !model) throw new ProjectError("project.model", { value: model });
+  if (!isWhole(seed, MAX_SEED)) throw new ProjectError("project.seed", { value: seed, max: MAX_SEED });
+  if (!isTable(params)) throw new ProjectError("project.params", { value: params });
+  if (!isTable(layers)) throw new ProjectError("project.layers", { value: layers });
+  return /** @type {Project} */ ({ model, seed, params, layers });
+}
+
+/**
+ * Makes a project's drawing beside the one on the page. Layers that the project leaves out stay empty.
+ * @param {Project} project
+ * @param {Manifest} manifest - of the project's model
+ * @returns {Promise<import("./studio.js").Work>}
+ */
+export async function restoreWork(project, manifest) {
+  const work = { ...newWork(manifest), seed: project.seed };
+  work.params = { ...work.params, ...readParams(project.params, manifest) };
+  const { surfaces } = work.drawing;
+  for (const [name, layer] of Object.entries(project.layers)) {
+    const surface = surfaces.find(({ input }) => input.name === name);
+    if (!surface) throw new ProjectError("project.layer_unknown", { layer: name, model: manifest.id });
+    await restoreLayer(surface, layer);
+  }
+  work.drawing.commit();
+  return work;
+}
+
+/**
+ * A value beyond the ends of its slider is moved to the end: a newer version of the model may have narrowed it.
+ * @param {Record<string, unknown>} params
+ * @param {Manifest} manifest
+ * @returns {Record<string, number>}
+ */
+function readParams(params, manifest) {
+  const known = manifest.parameters.filter(({ name }) => name in params);
+  return Object.fromEntries(
+    known.map(({ name, min, max, kind }) => {
+      const value = params[name];
+      if (typeof value !== "number") throw new ProjectError("project.param", { param: name, value });
+      return [name, clamp(kind === "int" ? Math.round(value) : value, min, max)];
+    }),
+  );
+}
+
+/**
+ * @param {AnySurface} surface
+ * @param {Layer} layer
+ */
+async function restoreLayer(surface, layer) {
+  const { name, kind } = surface.input;
+  const found = isTable(layer) ? layer.kind : layer;
+  if (found !== kind) throw new ProjectError("project.layer_kind", { layer: name, kind, value: found });
+  if (surface instanceof LabelSurface) restoreLabels(surface, layer);
+  else await restorePaint(surface, layer);
+}
+
+/**
+ * @param {LabelSurface} surface
+ * @param {Layer} layer
+ */
+function restoreLabels(surface, { width, height, runs }) {
+  const { size } = surface;
+  const layer = surface.input.name;
+  if (width !== size.width || height !== size.height) {
+    throw new ProjectError("project.layer_size", { layer, value: sizeText({ width, height }), size: sizeText(size) });
+  }
+  if (!areRuns(runs, size.width * size.height, surface.colors.length)) {
+    throw new ProjectError("project.layer_runs", { layer, size: sizeText(size), last: surface.colors.length - 1 });
+  }
+  surface.loadRuns(runs);
+}
+
+/**
+ * @param {import("./paintsurface.js").PaintSurface} surface
+ * @param {Layer} layer
+ */
+async function restorePaint(surface, { picture }) {
+  const { size, input } = surface;
+  const blob = typeof picture === "string" ? dataUrlToBlob(picture) : null;
+  const bitmap = blob && (await decodePicture(blob).catch(() => null));
+  if (!bitmap) throw new ProjectError("project.layer_picture", { layer: input.name });
+  // As fine as it likes, but of the same shape: anything else would come out stretched.
+  if (bitmap.width * size.height !== bitmap.height * size.width) {
+    throw new ProjectError("project.layer_size", { layer: input.name, value: sizeText(bitmap), size: sizeText(size) });
+  }
+  surface.loadFine(bitmap);
+  bitmap.close();
+}
+
+/**
+ * Decoded by hand: the page's policy lets nothing be fetched from a data URL.
+ * @param {string} url
+ * @returns {Blob | null}
+ */
+function dataUrlToBlob(url) {
+  if (!PICTURE.test(url)) return null;
   try {
-    const project = JSON.parse(await file.text());
-    const isProject = project.format === "inkwash" && project.version === 1 && typeof project.layers === "object";
-    return isProject ? project : null;
+    const bytes = Uint8Array.from(atob(url.replace(PICTURE, "")), (char) => char.charCodeAt(0));
+    return new Blob([bytes], { type: "image/png" });
   } catch {
     return null;
   }
 }
 
 /**
- * Puts a project's layers into the drawing of its model, as one undo step.
- * @param {import("./studio.js").Studio} studio - already at the project's model
- * @param {Project} project
+ * @param {unknown} runs
+ * @param {number} length - of all runs together
+ * @param {number} classes
+ * @returns {runs is number[]}
  */
-export async function loadProject(studio, project) {
-  const pictures = new Map();
-  for (const [name, layer] of Object.entries(project.layers)) {
-    if (layer.picture) pictures.set(name, await decodePicture(dataUrlToBlob(layer.picture)));
+function areRuns(runs, length, classes) {
+  if (!Array.isArray(runs) || runs.length % 2) return false;
+  let covered = 0;
+  for (let k = 0; k < runs.length; k += 2) {
+    if (!isWhole(runs[k], length) || !isWhole(runs[k + 1], classes - 1)) return false;
+    covered += runs[k];
   }
-  studio.cancelStroke();
-  studio.drawing.clear();
-  for (const surface of studio.drawing.surfaces) {
-    const layer = project.layers[surface.input.name];
-    const picture = pictures.get(surface.input.name);
-    if (surface instanceof LabelSurface) {
-      const fits = layer?.width === surface.size.width && layer.height === surface.size.height;
-      if (layer?.runs && fits) surface.loadRuns(layer.runs);
-    } else if (picture) {
-      surface.loadFine(picture);
-    }
-  }
-  for (const parameter of studio.manifest.parameters) {
-    const value = project.params?.[parameter.name];
-    if (typeof value === "number") studio.setParam(parameter.name, Math.min(parameter.max, Math.max(parameter.min, value)));
-  }
-  studio.record("step.project", project.seed);
+  return covered === length;
 }
 
 /**
- * Decoded by hand: the page's policy lets nothing be fetched from a data URL.
- * @param {string} url
+ * @param {unknown} value
+ * @param {number} max
  */
-function dataUrlToBlob(url) {
-  const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (char) => char.charCodeAt(0));
-  return new Blob([bytes], { type: "image/png" });
+function isWhole(value, max) {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Record<string, any>}
+ */
+function isTable(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {{width: unknown, height: unknown}} size */
+function sizeText({ width, height }) {
+  return `${shorten(width)} × ${shorten(height)}`;
+}
+
+/** @param {unknown} value */
+function shorten(value) {
+  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? "—");
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

@@ -133,7 +133,7 @@ def test_cancelled_touch_leaves_nothing(open_studio: OpenStudio) -> None:
 
 
 def send_pointers(studio: Studio, *events: tuple[str, str, tuple[float, float]]) -> None:
-    """Makes pointer events: kind of pointer, `down`, `move` or `up`, place. A browser cannot be told to mix pens and fingers."""
+    """Makes pointer events (pointer, `down`, `move` or `up`, place): a browser cannot be told to mix pens and fingers."""
     send = """(events) => {
       const sheet = document.querySelector("#drawing");
       sheet.setPointerCapture = () => {};

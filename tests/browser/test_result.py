@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from typing import Any
 
 import numpy as np
+from playwright.sync_api import Route
 
-from tests.browser.conftest import OpenStudio
-from tests.browser.studio import Studio, decode
+from tests.browser.conftest import OpenStudio, Watch
+from tests.browser.studio import Studio, decode, png
 
 
 def test_variations_differ_and_one_can_be_taken(lines: Studio) -> None:
@@ -132,13 +135,101 @@ def test_project_of_another_model_switches_to_it(labels: Studio) -> None:
     assert np.array_equal(labels.drawing(), drawn)
 
 
-def test_broken_project_is_refused_by_name(lines: Studio) -> None:
+def test_project_of_another_model_is_one_undo_step(lines: Studio) -> None:
     lines.stroke((40, 60), (200, 60))
-    drawn = lines.drawing()
-    lines.open("broken.inkwash", b'{"format": "other"}', "application/json")
-    lines.page.wait_for_selector(".toast")
-    assert "broken.inkwash" in lines.toast()
+    drawn, seed = lines.drawing(), lines.page.input_value("#seed")
+    lines.open("house.inkwash", json.dumps(HOUSE | {"seed": 41}).encode(), "application/json")
+    lines.page.wait_for_selector("[data-tool=fill]")
+    assert lines.page.input_value("#seed") == "41"
+    lines.press("Control+z")
+    assert "demo-lines" in lines.page.url
     assert np.array_equal(lines.drawing(), drawn)
+    assert lines.page.input_value("#seed") == seed
+
+
+HOUSE: dict[str, Any] = {
+    "format": "inkwash",
+    "version": 1,
+    "model": "demo-labels",
+    "seed": 7,
+    "params": {},
+    "layers": {"labels": {"kind": "labels", "width": 256, "height": 256, "runs": [256 * 128, 1, 256 * 128, 2]}},
+}
+"""A whole project of the `labels` model."""
+
+
+def labels_layer(**changes: object) -> dict[str, object]:
+    """The layers of `HOUSE`, one thing about them spoilt."""
+    return {"layers": {"labels": HOUSE["layers"]["labels"] | changes}}
+
+
+def lines_layer(picture: object) -> dict[str, object]:
+    """A `line` project's model and layers."""
+    return {"model": "demo-lines", "layers": {"lines": {"kind": "line", "picture": picture}}}
+
+
+BROKEN: list[tuple[dict[str, object], str]] = [
+    ({"format": "other"}, "not an Inkwash project"),
+    ({"version": 2}, "version 2"),
+    ({"model": None}, "model is null"),
+    ({"model": "gone"}, "“gone”"),
+    ({"seed": "abc"}, "seed is abc"),
+    ({"seed": -1}, "seed is -1"),
+    ({"seed": 2**32}, "seed is 4294967296"),
+    ({"params": [1]}, "[1]"),
+    ({"layers": None}, "layers are null"),
+    ({"layers": {"sky": {"kind": "labels"}}}, "“sky”"),
+    ({"layers": {"labels": None}}, "“labels” is of the kind null"),
+    (labels_layer(kind="line"), "of the kind line"),
+    (labels_layer(width=128), "128 × 256"),
+    (labels_layer(runs=[256 * 256, 12]), "0 to 11"),
+    (labels_layer(runs=[256, 1]), "cover 256 × 256 pixels"),
+    (labels_layer(runs="all"), "runs of its layer “labels”"),
+    (lines_layer("data:image/png;base64,AAAA"), "picture of its layer “lines”"),
+    (lines_layer(None), "picture of its layer “lines”"),
+    (
+        lines_layer("data:image/png;base64," + base64.b64encode(png(np.zeros((8, 16, 3), np.uint8))).decode()),
+        "16 × 8",
+    ),
+]
+
+
+def test_broken_project_is_refused_with_the_reason_and_changes_nothing(lines: Studio) -> None:
+    lines.stroke((40, 60), (200, 60))
+    drawn, seed = lines.drawing(), lines.page.input_value("#seed")
+    for changes, reason in BROKEN:
+        lines.open("broken.inkwash", json.dumps(HOUSE | changes).encode(), "application/json")
+        lines.page.wait_for_selector(f".toast:has-text({json.dumps(reason, ensure_ascii=False)})")
+        assert "broken.inkwash" in lines.toast()
+    assert "demo-lines" in lines.page.url
+    assert lines.page.input_value("#seed") == seed
+    assert np.array_equal(lines.drawing(), drawn)
+
+
+def test_last_model_asked_for_is_the_one_on_show(lines: Studio) -> None:
+    held: list[Route] = []
+    lines.page.route("**/models/demo-labels/samples/0", lambda route: held.append(route))
+    lines.page.click("#model-button")
+    lines.page.click("[data-model=demo-labels]")
+    while not held:
+        lines.page.wait_for_timeout(30)
+    lines.page.click("#model-button")
+    lines.page.click("[data-model=demo-lines]")
+    with lines.page.expect_event("requestfinished", lambda request: request.url.endswith("samples/0")):
+        held[0].continue_()
+    lines.page.wait_for_timeout(300)  # for the decoding of what must not be shown
+    assert lines.page.is_visible("[data-tool=pen]")
+    assert "demo-lines" in lines.page.url
+
+
+def test_model_opens_even_if_its_example_is_missing(lines: Studio, watch: Watch) -> None:
+    lines.page.route("**/models/demo-labels/samples/**", lambda route: route.fulfill(status=404, json={"code": "not_found"}))
+    choose_model(lines, "demo-labels")
+    assert lines.page.is_visible("[data-tool=fill]")
+    assert lines.page.is_visible("#empty")
+    # The browser itself logs what was missing.
+    assert all("404" in text for text in watch.complaints)
+    watch.complaints.clear()
 
 
 def test_switching_the_model_is_one_step_that_undo_takes_back(lines: Studio) -> None:
