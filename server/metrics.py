@@ -53,7 +53,10 @@ class Metrics:
             "inkwash_batch_size", "Images in one run of a graph.", ["model"], buckets=_BATCHES, registry=registry
         )
         self.rejected = Counter(
-            "inkwash_rejected", "Requests, frames and sockets that were answered with an error, by code.", ["code"], registry=registry
+            "inkwash_rejected",
+            "Requests, frames and sockets that were answered with an error, by code.",
+            ["code"],
+            registry=registry,
         )
         self.model_load_seconds = Histogram(
             "inkwash_model_load_seconds", "Time to load and self-test a model.", ["model"], registry=registry
