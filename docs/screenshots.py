@@ -60,7 +60,7 @@ def main() -> None:
                 _shoot(browser, address, shot)
             browser.close()
         for model in json.loads(httpx.get(f"{address}/models").text)["models"]:
-            _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.png", optimize=True)
+            _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.jpg", quality=90)
 
 
 def _chromium() -> str | None:
