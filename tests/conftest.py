@@ -10,6 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: once Playwright runs, its event loop fills the main thread until the session ends."""
+    items.sort(key=lambda item: "browser" in Path(item.nodeid.partition("::")[0]).parts)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's folder."""

@@ -20,7 +20,7 @@ from tests.training.synthetic import SIDE, make_dataset
 from training.config import TrainConfig, parse_config
 from training.export import export_run
 from training.families import FAMILIES
-from training.session import run_training
+from training.session import Placement, run_training
 from training.trained import open_trained
 
 STEPS, BATCH = 2, 2
@@ -62,7 +62,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     family, kind = request.param
     root = tmp_path_factory.mktemp("contract")
     make_dataset(root / "data", kind)
-    run_training(_config(root / "data", family, kind), root / "run", accelerator="cpu")
+    run_training(_config(root / "data", family, kind), root / "run", Placement(accelerator="cpu"))
     exported = export_run(open_trained(root / "run"), root / "models")
     shutil.copytree(exported.folder, root / "models" / "broken")
     (root / "models" / "broken" / "manifest.json").write_text('{"format_version": 1}', "utf-8")

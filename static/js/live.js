@@ -152,7 +152,7 @@ export class LiveLoop extends EventTarget {
     const request = await this.#captureOnce();
     if (model !== this.#model || this.#socket?.readyState !== WebSocket.OPEN) {
       this.#schedule();
-    } else if (!this.#isForced && this.#lastRequest && sameRequest(request, this.#lastRequest)) {
+    } else if (!this.#isForced && this.#lastRequest && isAnsweredBy(request, this.#lastRequest)) {
       this.#answered = version;
       this.#tell("ready");
       this.#schedule();
@@ -339,15 +339,16 @@ export class LiveLoop extends EventTarget {
 }
 
 /**
- * @param {Request} a
- * @param {Request} b
+ * Whether an answer to `last` also answers `request`: a lossless picture serves where a lossy one would do, not the other way round.
+ * @param {Request} request
+ * @param {Request} last
  */
-function sameRequest(a, b) {
+function isAnsweredBy(request, last) {
   return (
-    a.seed === b.seed &&
-    a.type === b.type &&
-    JSON.stringify(a.params) === JSON.stringify(b.params) &&
-    a.inputs.length === b.inputs.length &&
-    a.inputs.every((input, k) => input.name === b.inputs[k].name && sameBytes(input.bytes, b.inputs[k].bytes))
+    request.seed === last.seed &&
+    (request.type === last.type || last.type === "image/png") &&
+    JSON.stringify(request.params) === JSON.stringify(last.params) &&
+    request.inputs.length === last.inputs.length &&
+    request.inputs.every((input, k) => input.name === last.inputs[k].name && sameBytes(input.bytes, last.inputs[k].bytes))
   );
 }

@@ -16,7 +16,7 @@ from training.encoding import encode_hints
 from training.evaluate import Trial, evaluate_run, measure, read_evaluation, trials
 from training.families.protocol import Exportable
 from training.run import Run
-from training.session import run_training
+from training.session import Placement, run_training
 from training.trained import TrainedRun, open_trained
 
 
@@ -113,7 +113,7 @@ def test_run_that_was_not_judged_has_no_figures(tmp_path: Path) -> None:
 def test_trained_run_is_opened_with_its_averaged_weights(tmp_path: Path, tiny_config: BuildConfig) -> None:
     make_dataset(tmp_path / "data")
     config = tiny_config(optimizer={"total_images": 4})
-    run_training(config, tmp_path / "run", accelerator="cpu")
+    run_training(config, tmp_path / "run", Placement(accelerator="cpu"))
     trained = open_trained(tmp_path / "run")
     average = Run.open(tmp_path / "run").load_checkpoint()["networks"]["average.last.convolution.1.weight"]
     served = dict(trained.exportable.module.named_parameters())["generator.last.convolution.1.weight"]
