@@ -61,7 +61,6 @@ def train(
     *,
     draw_samples: Callable[[], Image.Image] | None = None,
     world_size: int = 1,
-    is_main: bool = True,
     rank: int = 0,
     any_rank: Callable[[bool], bool] = bool,
 ) -> Outcome:
@@ -71,18 +70,18 @@ def train(
         DivergedError: A loss is no longer finite.
     """
     images = restore(family, run) if run.checkpoint.is_file() else 0
+    is_main = rank == 0
     if is_main:
         run.truncate_metrics(images)
     batch_size = config.optimizer.batch_size * world_size
     total = config.optimizer.total_images
-    rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in _base_rates(family, config)}
     meter = _Meter()
     with _stop_requested() as stop, _progress(is_main) as progress, _writer(run, is_main) as writer:
         task = progress.add_task(config.name, total=total, completed=images, note="")
         start = images
         while images < total and not any_rank(stop()):
             factor = learning_rate_factor(images, total, config.optimizer.decay_start)
-            _set_rates(family, rates, factor)
+            _set_learning_rate(family, config.optimizer.learning_rate * factor)
             losses = _seeded_step(family, batches, (config.seed, images, rank))
             before, images = images, images + batch_size
             _require_finite(losses, images)
@@ -93,7 +92,7 @@ def train(
                 run.log(images, values, writer)
             if writer and draw_samples and _crossed(before, images, config.loop.sample_every_images):
                 run.save_sample(images, draw_samples(), writer)
-            if is_main and _crossed(before, images, config.loop.checkpoint_every_images):
+            if writer and _crossed(before, images, config.loop.checkpoint_every_images):
                 run.save_checkpoint(checkpoint_state(family, images))
         if writer and images > start:
             run.save_checkpoint(checkpoint_state(family, images))
@@ -136,18 +135,10 @@ def load_networks(family: Family, state: dict[str, Any], origin: str) -> None:
         raise RunError(f"{origin} does not fit this configuration: {error}") from error
 
 
-def _base_rates(family: Family, config: TrainConfig) -> list[tuple[str, Any]]:
-    # A restored optimiser carries the decayed rate of its checkpoint; the schedule starts from the configured one.
+def _set_learning_rate(family: Family, rate: float) -> None:
     for optimizer in family.optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = config.optimizer.learning_rate
-    return list(family.optimizers.items())
-
-
-def _set_rates(family: Family, rates: dict[str, list[float]], factor: float) -> None:
-    for name, optimizer in family.optimizers.items():
-        for group, rate in zip(optimizer.param_groups, rates[name], strict=True):
-            group["lr"] = rate * factor
+            group["lr"] = rate
 
 
 def _seeded_step(family: Family, batches: Batches, place: tuple[int, int, int]) -> dict[str, float]:

@@ -123,7 +123,6 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         run,
         draw_samples=_sample_drawer(workshop, held_out),
         world_size=fabric.world_size,
-        is_main=fabric.is_global_zero,
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),
     )
