@@ -63,6 +63,9 @@ class DiscriminatorConfig(_Section):
 
     base_channels: int = Field(default=64, ge=4)
     layers: int = Field(default=3, ge=0, le=6)
+    window: int = Field(
+        default=0, ge=0, description="Side of the random window that is judged each step, pixels; 0 judges whole pictures."
+    )
 
 
 class LossConfig(_Section):
@@ -135,7 +138,9 @@ class TrainConfig(_Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     family: str = "pix2pix"
     data: Path = Field(description="Folder that `inkwash-train prepare` wrote.")
-    init_from: Path | None = Field(default=None, description="Checkpoint whose weights a new run starts from.")
+    init_from: Path | None = Field(
+        default=None, description="Checkpoint or exported model (its folder) whose weights a new run starts from."
+    )
     seed: int = Field(default=0, ge=0, lt=2**31)
     title: dict[str, str] = Field(default_factory=dict)
     description: dict[str, str] = Field(default_factory=dict)

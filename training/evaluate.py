@@ -141,9 +141,9 @@ def _draw_hints(target: ImagesU8, config: HintConfig, seed: int) -> tuple[Images
     for start in range(0, len(target), BATCH):
         recolored, dabs = sampler(encode_picture(torch.from_numpy(target[start : start + BATCH].copy())), generator)
         targets.append(decode_picture(recolored).numpy())
-        coverage = dabs[:, 3:] > 0
-        color = decode_picture(torch.where(coverage, dabs[:, :3], -1.0))
-        alpha = coverage.permute(0, 2, 3, 1).to(torch.uint8) * 255
+        coverage = dabs[:, 3:]
+        color = decode_picture(torch.where(coverage > 0, dabs[:, :3] / coverage.clamp(min=1e-6), -1.0))
+        alpha = torch.round(coverage * 255).permute(0, 2, 3, 1).to(torch.uint8)
         hints.append(torch.cat([color, alpha], dim=3).numpy())
     return np.concatenate(targets), np.concatenate(hints)
 

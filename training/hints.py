@@ -22,7 +22,7 @@ class HintSampler:
         self._config = config
 
     def __call__(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns the targets, some recoloured, and their hints (N, 4, H, W): colour times coverage, and coverage."""
+        """Returns the targets, some recoloured, and their hints (N, 4, H, W): colour times coverage, and coverage in [0, 1]."""
         n, device = len(target), target.device
         hinted = torch.rand(n, generator=generator) >= self._config.none_share
         recolored = hinted & (torch.rand(n, generator=generator) < self._config.recolor_share)
@@ -84,7 +84,10 @@ def _recolor_region(image: Tensor, points: Tensor, color: Tensor) -> Tensor:
 
 
 def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Generator) -> Tensor:
-    """Paints a short stroke of one colour at each used centre; some keep inside their colour, as a careful hand would."""
+    """Paints a short stroke of one colour at each used centre; some keep inside their colour, as a careful hand would.
+
+    Edges fall off over a pixel, like those of a canvas's brush: the network must not take a soft rim for something else.
+    """
     n, count, _ = centers.shape
     size, device = target.shape[-1], target.device
     radius = ((2 + 12 * torch.rand(n, count, generator=generator).square()).to(device) * size / 256).clamp(min=0.8)
@@ -99,12 +102,12 @@ def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Gener
         if not bool(used[:, dab].any()):
             break
         distance = _distance_to_segment(axis, centers[:, dab], ends[:, dab])
-        mask = (distance < radius[:, dab, None, None])[:, None] & used[:, dab, None, None, None]
+        brush = (radius[:, dab, None, None] - distance + 0.5).clamp(0, 1)[:, None] * used[:, dab, None, None, None]
         tone = colors[:, dab, :, None, None]
         alike = (target - tone).square().sum(dim=1, keepdim=True) < 0.25
-        mask = mask & (alike | ~careful[:, dab, None, None, None])
-        color = torch.where(mask, tone, color)
-        coverage = torch.where(mask, torch.ones(()).to(device), coverage)
+        brush = brush * (alike | ~careful[:, dab, None, None, None])  # (N, 1, S, S)
+        color = torch.lerp(color, tone.expand_as(color), brush)
+        coverage = torch.lerp(coverage, torch.ones_like(coverage), brush)
     return torch.cat([color, coverage], dim=1)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -28,6 +29,10 @@ HALF_MIN_ELEMENTS = 256
 """Smaller tensors stay float32: a Cast node would cost more than it saves."""
 TRACE_BATCH = 2
 """With a batch of 1 the exporter takes the batch for a constant."""
+
+
+_WRAPPED = "module."
+"""What `_Positional` puts before the name of every weight."""
 
 
 class ExportError(RuntimeError):
@@ -92,6 +97,26 @@ def store_weights_as_half(model: onnx.ModelProto) -> int:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return count
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Weights of a graph that `write_graph` made, float32, by the names that they have in the exported module.
+
+    Raises:
+        ExportError: The file is missing or is no ONNX graph.
+    """
+    try:
+        model = onnx.load_model(str(path))
+    except (OSError, DecodeError) as error:
+        raise ExportError(
+            f"'{path}' cannot be read as an ONNX graph ({error}); give a model.onnx that was exported."
+        ) from error
+    named = ((tensor.name.removesuffix("_half"), tensor) for tensor in model.graph.initializer)
+    return {
+        name.removeprefix(_WRAPPED): torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+        for name, tensor in named
+        if name.startswith(_WRAPPED)
+    }
 
 
 def _trace(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> onnx.ModelProto:

@@ -19,7 +19,8 @@ from training.datasets import DatasetInfo, PairedDataset, displayable
 from training.families import FAMILIES
 from training.families.protocol import Family
 from training.loop import Outcome, load_networks, train
-from training.run import Run, read_checkpoint
+from training.onnx_graph import ExportError, read_weights
+from training.run import Run, RunError, read_checkpoint
 from training.sheets import contact_sheet
 from training.source import SourceSpec
 
@@ -106,7 +107,7 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         run.begin(config)
     fabric.barrier()
     if config.init_from is not None and not run.checkpoint.is_file():
-        load_networks(family, read_checkpoint(config.init_from), str(config.init_from))
+        _start_from(family, config.init_from)
     batches = PairedBatches(
         training.source,
         training.target,
@@ -126,6 +127,22 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),
     )
+
+
+def _start_from(family: Family, origin: Path) -> None:
+    """Weights of a checkpoint, or of an exported model: `model.onnx` or the folder that holds it.
+
+    Raises:
+        RunError: There are none, or they do not fit the configuration.
+    """
+    graph = origin / "model.onnx" if origin.is_dir() else origin
+    if graph.suffix != ".onnx":
+        load_networks(family, read_checkpoint(origin), str(origin))
+        return
+    try:
+        family.start_from(read_weights(graph))
+    except (ExportError, ValueError) as error:
+        raise RunError(f"Config key 'init_from' is '{origin}': {error}") from error
 
 
 def _any_rank(fabric: Fabric) -> Callable[[bool], bool]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.augment import PairAugment
+from training.augment import PairAugment, _dilate
 from training.config import AugmentConfig
 from training.source import SourceSpec
 
@@ -98,3 +98,10 @@ def test_wobble_moves_lines_but_not_their_picture() -> None:
     source, target = _augment(**still, line_warp_px=4.0)(picture, picture.expand(-1, -1, -1, 3), _seed())
     assert torch.allclose(target[:, :1], picture.permute(0, 3, 1, 2) / 127.5 - 1, atol=1e-4)
     assert not torch.allclose(source, target[:, :1], atol=0.1)
+
+
+@pytest.mark.parametrize("radius", [1, 6])
+def test_dilation_is_the_largest_value_of_a_square(radius: int) -> None:
+    ink = torch.rand(2, 1, 24, 31, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.max_pool2d(ink, 2 * radius + 1, stride=1, padding=radius)
+    assert torch.equal(_dilate(ink, radius), expected)

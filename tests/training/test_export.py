@@ -20,7 +20,14 @@ from training.datasets import PairedDataset
 from training.evaluate import Evaluation, Figures
 from training.export import Exported, Labelling, export_model, gallery, measure_parity
 from training.families.protocol import Exportable, LatentSpec
-from training.onnx_graph import HALF_MIN_ELEMENTS, ExportError, rounded_to_half, store_weights_as_half, write_graph
+from training.onnx_graph import (
+    HALF_MIN_ELEMENTS,
+    ExportError,
+    read_weights,
+    rounded_to_half,
+    store_weights_as_half,
+    write_graph,
+)
 from training.serving import draw_latent, graph_feeds, translate, without_hints
 
 LABELLING = Labelling(
@@ -282,3 +289,18 @@ def test_manifest_on_disk_is_plain_json(exported: Exported) -> None:
     text = (exported.folder / "manifest.json").read_text("utf-8")
     assert json.loads(text)["format_version"] == 1
     assert "四角" in text
+
+
+def test_weights_of_a_written_graph_are_read_back_by_name(held_out: PairedDataset, tmp_path: Path) -> None:
+    exportable = dataclasses.replace(_exportable(), module=rounded_to_half(_exportable().module))
+    inputs = graph_feeds(exportable, without_hints(held_out.source[:2]), [0, 1])
+    write_graph(exportable, [torch.from_numpy(value) for value in inputs.values()], tmp_path / "model.onnx")
+    weights, expected = read_weights(tmp_path / "model.onnx"), dict(exportable.module.named_parameters())
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_weights_of_no_graph_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(ExportError, match=r"model\.onnx"):
+        read_weights(tmp_path / "model.onnx")

@@ -38,7 +38,7 @@ def test_a_third_has_no_hint_by_default() -> None:
 
 def test_hints_hold_the_targets_colour_where_they_lie() -> None:
     _, target, hints = _draw(none_share=0.0, recolor_share=0.0)
-    covered = hints[:, 3:] > 0
+    covered = hints[:, 3:] > 0.99  # the soft edge holds colour times coverage
     inside = torch.zeros_like(covered)
     inside[:, :, 22:42, 22:42] = True  # away from the square's edge, where colours mix
     difference = ((hints[:, :3] - target).abs() * (covered & inside)).flatten(1)
@@ -49,6 +49,17 @@ def test_hints_hold_the_targets_colour_where_they_lie() -> None:
 def test_hints_are_zero_where_nothing_is_hinted() -> None:
     _, _, hints = _draw()
     assert not (hints[:, :3] * (hints[:, 3:] == 0)).any()
+
+
+def test_dabs_have_the_soft_edge_of_a_brush() -> None:
+    _, target, hints = _draw(none_share=0.0, recolor_share=0.0)
+    coverage = hints[:, 3:]
+    partial = (coverage > 0.05) & (coverage < 0.95)
+    assert partial.any()
+    near_full = torch.nn.functional.max_pool2d(coverage, 5, stride=1, padding=2) > 0.75
+    assert (partial <= near_full).float().mean() > 0.99  # an edge of a pixel, not a blur
+    assert ((hints[:, :3].abs() <= coverage + 1e-5) | (coverage == 0)).all()  # colour is premultiplied
+    assert target.shape == hints[:, :3].shape
 
 
 def test_recolouring_changes_hinted_pictures_only() -> None:

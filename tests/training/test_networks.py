@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from training.config import NoiseKind, Upsampling
 from training.networks.initialization import initialize_normal
-from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator
+from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator, random_window
 from training.networks.unet import UNetGenerator
 
 
@@ -107,3 +107,18 @@ def _gradient_footprint(network: nn.Module, side: int) -> Tensor:
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
     assert image.grad is not None
     return image.grad[0, 0] != 0
+
+
+def test_random_window_lies_inside_and_reaches_every_border() -> None:
+    torch.manual_seed(0)
+    windows = [random_window((20, 30), 16) for _ in range(200)]
+    rows, columns = [window[2] for window in windows], [window[3] for window in windows]
+    assert {span.stop - span.start for span in (*rows, *columns)} == {16}
+    assert (min(span.start for span in rows), max(span.stop for span in rows)) == (0, 20)
+    assert (min(span.start for span in columns), max(span.stop for span in columns)) == (0, 30)
+
+
+@pytest.mark.parametrize("side", [0, 20, 64])
+def test_window_as_large_as_the_picture_is_the_picture(side: int) -> None:
+    image = torch.rand(1, 3, 20, 20)
+    assert image[random_window((20, 20), side)].shape == image.shape

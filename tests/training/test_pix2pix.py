@@ -4,10 +4,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from tests.training.conftest import BuildConfig, tiny_pairs
+from tests.training.conftest import TINY, BuildConfig, tiny_pairs
 from training.batches import held_out_batch
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import Batch
+from training.networks.patchgan import random_window
 from training.source import SourceSpec
 
 LINE = SourceSpec("line")
@@ -65,7 +66,7 @@ def test_generator_step_leaves_the_discriminator_alone(tiny_config: BuildConfig,
     before = [parameter.clone() for parameter in family.networks["discriminator"].parameters()]
     noise = torch.ones(4, int(family.networks["average"].noise_size))  # type: ignore[arg-type]
     fake = family.networks["generator"](batch["source"], noise)
-    family._step_generator(batch["source"], batch["target"], fake)
+    family._step_generator(batch["source"], batch["target"], fake, random_window((TINY, TINY), 0))
     assert all(map(torch.equal, before, family.networks["discriminator"].parameters()))
 
 
@@ -119,3 +120,32 @@ def _trained(tiny_config: BuildConfig, fabric: Fabric, seed: int) -> torch.Tenso
     family = Pix2Pix(tiny_config(), LINE, fabric)
     family.step(_batch(LINE))
     return torch.cat([parameter.flatten() for parameter in family.networks["generator"].parameters()])
+
+
+def test_family_learns_with_a_judged_window(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(discriminator={"window": 16}), LINE, fabric)
+    seen: list[int] = []
+    family.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    batch = _batch(LINE)
+    first = family.step(batch)["l1"]
+    for _ in range(80):
+        last = family.step(batch)["l1"]
+    assert set(seen) == {16}
+    assert last < first / 4
+
+
+def test_weights_of_an_exported_module_start_generator_and_average(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    first, second = (Pix2Pix(tiny_config(), LINE, fabric) for _ in range(2))
+    weights = first.exportable().module.state_dict()
+    second.start_from({name: weight for name, weight in weights.items() if not name.endswith("images_seen")})
+    for name in ("generator", "average"):
+        pairs = zip(second.networks[name].parameters(), first.networks["average"].parameters(), strict=True)
+        assert all(torch.equal(own, given) for own, given in pairs)
+
+
+def test_weights_of_another_generator_are_refused(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    with pytest.raises(ValueError, match="not those of this generator"):
+        family.start_from({"generator.last.skip.weight": torch.zeros(3, 3)})

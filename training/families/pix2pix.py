@@ -16,7 +16,7 @@ from training.encoding import decode_picture, encode_hints, encode_labels, encod
 from training.families.protocol import Batch, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 from training.networks.initialization import initialize_normal
-from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator
+from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator, Window, random_window
 from training.networks.unet import UNetGenerator
 from training.source import SourceSpec
 
@@ -37,6 +37,7 @@ class Pix2Pix:
         self._has_hints = config.hints.enabled
         self._fabric = fabric
         self._half_life = config.optimizer.ema_half_life_images
+        self._window = config.discriminator.window
         _require_fitting_crops(config)
         condition_channels = source.network_channels + (HINT_CHANNELS if self._has_hints else 0)
         generator = _build_generator(config, condition_channels)
@@ -72,8 +73,9 @@ class Pix2Pix:
         condition = self._condition(batch)
         target = batch["target"]
         fake = self._generator(condition, self._draw_noise(condition))
-        real_loss, fake_loss = self._step_discriminator(condition, target, fake.detach())
-        generator_losses = self._step_generator(condition, target, fake)
+        judged = random_window(condition.shape[2:], self._window)
+        real_loss, fake_loss = self._step_discriminator(condition[judged], target[judged], fake.detach()[judged])
+        generator_losses = self._step_generator(condition, target, fake, judged)
         self._update_average(len(target) * self._fabric.world_size)
         losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
         return {name: loss.item() for name, loss in losses.items()}
@@ -84,6 +86,15 @@ class Pix2Pix:
         condition = self._condition(batch)
         with self._fabric.autocast():
             return decode_picture(self._average(condition, self._draw_noise(condition)))
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """The generator and its average start as the served generator; the discriminator, which is not served, as it is."""
+        own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
+        try:
+            self._generator.module.load_state_dict(own)
+            self._average.load_state_dict({**own, "images_seen": self._images_seen})
+        except RuntimeError as error:
+            raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
     def exportable(self) -> Exportable:
         names = ("image", "hints") if self._has_hints else ("image",)
@@ -111,10 +122,10 @@ class Pix2Pix:
         self._optimizers["discriminator"].step()
         return real_loss.detach(), fake_loss.detach()
 
-    def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor, judged: Window) -> dict[str, Tensor]:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
         self._discriminator.requires_grad_(False)
-        logits = self._discriminator(torch.cat([condition, fake], 1))
+        logits = self._discriminator(torch.cat([condition[judged], fake[judged]], 1))
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
             "l1": l1_loss(fake, target),

@@ -49,5 +49,12 @@ class Family(Protocol):
     def step(self, batch: Batch) -> dict[str, float]:
         """Makes one full update and returns unweighted losses."""
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes over the weights of an exported module, by their names in it, before a run's first step.
+
+        Raises:
+            ValueError: A weight is missing or has another shape.
+        """
+
     def exportable(self) -> Exportable:
         """The module to serve: averaged weights where the family keeps an average."""

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+
+Window = tuple[slice, slice, slice, slice]
+"""Index of a part of a batch (N, C, H, W)."""
+
+
+def random_window(size: Sequence[int], side: int) -> Window:
+    """A window of `side` pixels at a random place of pictures of `size` (H, W); the whole picture where `side` is 0 or more.
+
+    Its patches are a sample of all patches, so the mean over them estimates the mean over the picture: the verdict stays what
+    it was, noisier, for a part of the arithmetic. Drawn from torch's generator, once for both halves of a step.
+    """
+    rows, columns = (_span(length, side) for length in size)
+    return slice(None), slice(None), rows, columns
+
+
+def _span(length: int, side: int) -> slice:
+    if not 0 < side < length:
+        return slice(None)
+    start = int(torch.randint(length - side + 1, ()))
+    return slice(start, start + side)
 
 
 class PatchDiscriminator(nn.Module):
