@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
-from training.config import DiscriminatorConfig, NoiseKind, TrainConfig
+from training.config import TrainConfig
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
 from training.families.protocol import Batch, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
-from training.networks.initialization import initialize_normal
-from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator, Window, random_window
-from training.networks.unet import UNetGenerator
+from training.networks.average import averaged_copy, update_average
+from training.networks.build import adam, build_discriminator, build_unet
+from training.networks.patchgan import Window, random_window
 from training.source import SourceSpec
 
 HINT_CHANNELS = 4
@@ -38,24 +38,16 @@ class Pix2Pix:
         self._fabric = fabric
         self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
-        _require_fitting_crops(config)
         condition_channels = source.network_channels + (HINT_CHANNELS if self._has_hints else 0)
-        generator = _build_generator(config, condition_channels)
-        discriminator = _build_discriminator(config.discriminator, condition_channels + TARGET_CHANNELS)
-        for network in (generator, discriminator):
-            initialize_normal(network)
-        if config.loop.channels_last:
-            for network in (generator, discriminator):
-                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._average = copy.deepcopy(generator).requires_grad_(False).to(fabric.device)
-        self._images_seen = torch.zeros((), dtype=torch.int64)
-        self._generator, generator_optimizer = fabric.setup(generator, _adam(generator, config))
-        self._discriminator, discriminator_optimizer = fabric.setup(discriminator, _adam(discriminator, config))
+        generator = build_unet(config, condition_channels, TARGET_CHANNELS)
+        discriminator = build_discriminator(config, condition_channels + TARGET_CHANNELS)
+        self._average = averaged_copy(generator, fabric.device)
+        self._generator, generator_optimizer = fabric.setup(generator, adam(generator, config.optimizer))
+        self._discriminator, discriminator_optimizer = fabric.setup(discriminator, adam(discriminator, config.optimizer))
         self._optimizers: dict[str, Optimizer] = {
             "generator": cast(Optimizer, generator_optimizer),
             "discriminator": cast(Optimizer, discriminator_optimizer),
         }
-        self._average.register_buffer("images_seen", self._images_seen)
 
     @property
     def networks(self) -> nn.ModuleDict:
@@ -76,7 +68,7 @@ class Pix2Pix:
         judged = random_window(condition.shape[2:], self._window)
         real_loss, fake_loss = self._step_discriminator(condition[judged], target[judged], fake.detach()[judged])
         generator_losses = self._step_generator(condition, target, fake, judged)
-        self._update_average(len(target) * self._fabric.world_size)
+        update_average(self._average, self._generator.module, len(target) * self._fabric.world_size, self._half_life)
         losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
         return {name: loss.item() for name, loss in losses.items()}
 
@@ -92,7 +84,7 @@ class Pix2Pix:
         own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
         try:
             self._generator.module.load_state_dict(own)
-            self._average.load_state_dict({**own, "images_seen": self._images_seen})
+            self._average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
         except RuntimeError as error:
             raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
@@ -140,17 +132,6 @@ class Pix2Pix:
         self._optimizers["generator"].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    @torch.no_grad()
-    def _update_average(self, images: int) -> None:
-        """Moves the average towards the generator. Early on the half-life is a tenth of what was seen: it is never stale."""
-        seen = cast(Tensor, self._average.images_seen)
-        seen += images
-        half_life = min(self._half_life, float(seen) / 10)
-        decay = 0.5 ** (images / half_life) if half_life > 0 else 0.0
-        averages: list[Tensor] = list(self._average.parameters())
-        parameters: list[Tensor] = list(self._generator.module.parameters())
-        torch._foreach_lerp_(averages, parameters, 1.0 - decay)
-
 
 class ServedGenerator(nn.Module):
     """The served graph: bytes in, bytes out; encoding, noise and decoding are nodes of it."""
@@ -169,30 +150,3 @@ class ServedGenerator(nn.Module):
             condition = torch.cat([condition, encode_hints(others[0])], dim=1)
         noise = others[-1] if cast(int, self.generator.noise_size) else image.new_zeros((len(image), 0), dtype=torch.float32)
         return decode_picture(self.generator(condition, noise))
-
-
-def _require_fitting_crops(config: TrainConfig) -> None:
-    """Raises ValueError for crops that the network cannot take."""
-    crop, step = config.augment.crop_size, 2**config.generator.levels
-    if crop % step:
-        levels = config.generator.levels
-        raise ValueError(f"Config key 'augment.crop_size' is {crop}; with {levels} levels it must be a multiple of {step}.")
-    if crop and config.generator.noise_levels and config.generator.noise is NoiseKind.ELEMENT:
-        raise ValueError("Config key 'augment.crop_size' needs generator.noise = 'channel': masks of elements have one size.")
-
-
-def _build_generator(config: TrainConfig, in_channels: int) -> UNetGenerator:
-    options: dict[str, Any] = config.generator.model_dump()
-    side = config.augment.image_size
-    return UNetGenerator(in_channels, TARGET_CHANNELS, image_size=side, **options)
-
-
-def _build_discriminator(config: DiscriminatorConfig, in_channels: int) -> nn.Module:
-    if config.layers == 0:
-        return PixelDiscriminator(in_channels, base_channels=config.base_channels)
-    return PatchDiscriminator(in_channels, base_channels=config.base_channels, layers=config.layers)
-
-
-def _adam(network: nn.Module, config: TrainConfig) -> Adam:
-    options = config.optimizer
-    return Adam(network.parameters(), lr=options.learning_rate, betas=(options.beta1, options.beta2), fused=True)
