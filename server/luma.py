@@ -1,7 +1,13 @@
-"""Puts the colour of a small picture under the luma of a large photo. Pure, and bounded in memory by working in strips."""
+"""Puts the colour of a small picture under the luma of a large photo. Pure; works in bands that fit into a processor's cache.
+
+One thread does it: a band's steps are so short that two threads spend what they gain on handing the interpreter to each other.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,8 +16,8 @@ from PIL import Image
 
 from server.imaging import Pixels
 
-STRIP_PIXELS = 2**20
-"""Pixels worked on at a time: about 50 MB of float32 planes."""
+COLOR_PIXELS = 2**20
+"""A larger picture is shrunk first: chroma between its pixels is led by luma anyway, and memory stays bounded."""
 
 GUIDE_RADIUS = 3
 """Radius of the windows in which chroma is a straight line of luma, in pixels of the small picture."""
@@ -19,7 +25,12 @@ GUIDE_RADIUS = 3
 GUIDE_SMOOTHING = 16.0
 """Variance of luma (steps squared) below which a window counts as flat, so that noise and paper grain draw no colour."""
 
+RED_SHARE, GREEN_SHARE, BLUE_SHARE = 0.299, 0.587, 0.114
+"""Of BT.601 luma."""
+
 Plane = npt.NDArray[np.float32]
+Line = tuple[Plane, Plane]
+"""Slope and offset."""
 
 
 def recompose(luma: Pixels, picture: Pixels) -> Pixels:
@@ -29,32 +40,39 @@ def recompose(luma: Pixels, picture: Pixels) -> Pixels:
     coefficients at the small size). Colours that would leave [0, 255] are paled, never clipped, because clipping changes luma.
     """
     height, width = luma.shape
-    coefficients = _coefficients(luma, picture)
+    lines = [(_widened(slope, width), _widened(offset, width)) for slope, offset in _chroma_lines(luma, _shrunk(picture, luma))]
     colored = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        bottom = min(height, top + rows)
-        strip = luma[top:bottom].astype(np.float32)
-        slopes = [_enlarged(plane, (width, height), top, bottom) for plane in coefficients]
-        blue, red = slopes[0] * strip + slopes[1], slopes[2] * strip + slopes[3]
-        colored[top:bottom] = _to_rgb(strip, blue, red)
+    for top, bottom, row, shares in _bands(height, lines[0][0].shape[0]):
+        gray = luma[top:bottom].astype(np.float32)
+        red, blue = (_chroma(gray, line, row, shares) for line in lines)
+        _paint(colored[top:bottom], gray, red, blue)
     return colored
 
 
-def _coefficients(luma: Pixels, picture: Pixels) -> list[Plane]:
-    """Slope and offset of Cb, then of Cr, as straight lines of luma around each pixel of the small picture."""
+def _shrunk(picture: Pixels, luma: Pixels) -> Pixels:
+    """No larger than the photo on either side, and bounded."""
+    scale = min(1.0, math.sqrt(COLOR_PIXELS / (picture.shape[0] * picture.shape[1])))
+    height, width = (min(own, max(1, int(side * scale))) for own, side in zip(luma.shape, picture.shape[:2], strict=True))
+    if (height, width) == picture.shape[:2]:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
+
+def _chroma_lines(luma: Pixels, picture: Pixels) -> tuple[Line, Line]:
+    """R - Y, then B - Y, as straight lines of luma around each pixel of the small picture."""
     small_size = (picture.shape[1], picture.shape[0])
     guide = np.asarray(Image.fromarray(luma).resize(small_size, Image.Resampling.BOX), np.float32)
     red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
-    own_luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    own_luma = RED_SHARE * red + GREEN_SHARE * green + BLUE_SHARE * blue
     guide_mean = _mean(guide)
-    variance = _mean(guide * guide) - guide_mean * guide_mean
-    planes: list[Plane] = []
-    for chroma in ((blue - own_luma) / 1.772, (red - own_luma) / 1.402):
+    smoothed_variance = _mean(guide * guide) - guide_mean * guide_mean + GUIDE_SMOOTHING
+
+    def line(chroma: Plane) -> Line:
         chroma_mean = _mean(chroma)
-        slope = (_mean(guide * chroma) - guide_mean * chroma_mean) / (variance + GUIDE_SMOOTHING)
-        planes += [_mean(slope), _mean(chroma_mean - slope * guide_mean)]
-    return planes
+        slope = (_mean(guide * chroma) - guide_mean * chroma_mean) / smoothed_variance
+        return _mean(slope), _mean(chroma_mean - slope * guide_mean)
+
+    return line(red - own_luma), line(blue - own_luma)
 
 
 def _mean(plane: npt.NDArray[np.floating[Any]]) -> Plane:
@@ -69,22 +87,55 @@ def _mean(plane: npt.NDArray[np.floating[Any]]) -> Plane:
     return blurred
 
 
-def _enlarged(plane: Plane, size: tuple[int, int], top: int, bottom: int) -> Plane:
-    """Rows `top` to `bottom` of `plane` scaled to `size` (width, height)."""
-    width, height = size
-    rows = plane.shape[0] / height
-    box = (0.0, top * rows, float(plane.shape[1]), min(float(plane.shape[0]), bottom * rows))
-    strip = Image.fromarray(plane).resize((width, bottom - top), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(strip, np.float32)
+def _widened(plane: Plane, width: int) -> Plane:
+    return np.asarray(Image.fromarray(plane).resize((width, plane.shape[0]), Image.Resampling.BILINEAR))
 
 
-def _to_rgb(luma: Plane, blue_chroma: Plane, red_chroma: Plane) -> Pixels:
-    """BT.601, full range; chroma is scaled down where a channel would leave [0, 255]."""
-    shifts = (1.402 * red_chroma, -0.344136 * blue_chroma - 0.714136 * red_chroma, 1.772 * blue_chroma)
-    highest = np.maximum(np.maximum(shifts[0], shifts[1]), shifts[2])
-    lowest = np.minimum(np.minimum(shifts[0], shifts[1]), shifts[2])
-    room_above = (255.0 - luma) / np.maximum(highest, 1e-6)
-    room_below = luma / np.maximum(-lowest, 1e-6)
-    scale = np.minimum(np.minimum(room_above, room_below), 1.0)
-    colors = np.stack([luma + shift * scale for shift in shifts], axis=2)
-    return (colors.clip(0, 255) + 0.5).astype(np.uint8)
+def _bands(height: int, small_height: int) -> Iterator[tuple[int, int, int, Plane]]:
+    """Rows `top` to `bottom` of the photo, which lie between the small picture's `row` and the next, and how far each does."""
+    places = np.clip((np.arange(height) + 0.5) * (small_height / height) - 0.5, 0, small_height - 1)
+    rows = places.astype(np.intp)
+    shares = (places - rows).astype(np.float32)[:, None]
+    edges = [0, *(np.flatnonzero(np.diff(rows)) + 1).tolist(), height]
+    for top, bottom in itertools.pairwise(edges):
+        yield top, bottom, int(rows[top]), shares[top:bottom]
+
+
+def _chroma(gray: Plane, line: Line, row: int, shares: Plane) -> Plane:
+    """slope * gray + offset, both between two rows of the small picture."""
+    slope, offset = (_between(plane, row, shares) for plane in line)
+    slope *= gray
+    slope += offset
+    return slope
+
+
+def _between(plane: Plane, row: int, shares: Plane) -> Plane:
+    upper, lower = plane[row], plane[min(row + 1, len(plane) - 1)]
+    rows: Plane = (lower - upper) * shares
+    rows += upper
+    return rows
+
+
+def _paint(target: Pixels, gray: Plane, red: Plane, blue: Plane) -> None:
+    """Writes `gray` plus its chroma, where R - Y and B - Y decide G - Y."""
+    green = red * np.float32(-RED_SHARE / GREEN_SHARE)
+    green += blue * np.float32(-BLUE_SHARE / GREEN_SHARE)
+    _pale(gray, (red, green, blue))
+    gray += np.float32(0.5)  # uint8 cuts fractions off
+    for channel, chroma in enumerate((red, green, blue)):
+        np.add(gray, chroma, out=target[:, :, channel], casting="unsafe")
+
+
+def _pale(gray: Plane, chromas: tuple[Plane, Plane, Plane]) -> None:
+    """Scales all three down where one would leave [0, 255]; of a photo the few pixels that are nearly black or white."""
+    highest = np.maximum(np.maximum(chromas[0], chromas[1]), chromas[2])
+    lowest = np.minimum(np.minimum(chromas[0], chromas[1]), chromas[2])
+    outside = np.flatnonzero((highest + gray > 255) | (lowest + gray < 0))
+    if outside.size == 0:
+        return
+    room = gray.ravel()[outside]
+    above = (255 - room) / np.maximum(highest.ravel()[outside], 1e-6)
+    below = room / np.maximum(-lowest.ravel()[outside], 1e-6)
+    scale = np.minimum(np.minimum(above, below), 1)
+    for chroma in chromas:
+        chroma.ravel()[outside] *= scale

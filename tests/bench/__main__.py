@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 
 from server.catalog import bundled_folder
-from tests.bench import generator, live, load, memory, overhead, training
+from tests.bench import generator, live, load, memory, overhead, photo, training
 from tests.bench.bare import Model, read_models
 from tests.bench.process import ServerProcess
 from tests.bench.row import Row, print_table
 
-PARTS = ("generator", "overhead", "load", "live", "training", "memory")
+PARTS = ("generator", "overhead", "load", "live", "photo", "training", "memory")
 
 
 def bench(
@@ -43,13 +43,15 @@ def bench(
 
 
 def _measure(parts: list[str], folder: Path, *, quick: bool) -> Iterator[Row]:
-    measured = read_models(folder) if set(parts) - {"training"} else []
+    measured = read_models(folder) if set(parts) - {"photo", "training"} else []
     if "generator" in parts:
         for model in measured:
             yield from generator.rows(model, quick=quick)
     served = [part for part in ("overhead", "load", "live") if part in parts]
     if served:
         yield from _measure_service(served, measured, folder, quick=quick)
+    if "photo" in parts:
+        yield from photo.rows(quick=quick)
     if "training" in parts:
         yield from training.rows(quick=quick)
     if "memory" in parts:

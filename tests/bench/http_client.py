@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -14,12 +15,23 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, time from the first byte sent to the last byte read, and what a refusal asks to wait."""
+    """Status, time from the first byte sent to the last byte read, and the headers by their names in lower case."""
 
     status: int
     seconds: float
-    retry_after: str | None
+    headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def retry_after(self) -> str | None:
+        """What a refusal asks to wait."""
+        return self.headers.get("retry-after")
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Milliseconds by stage, out of `Server-Timing`."""
+        entries = (entry.split(";dur=") for entry in self.headers.get("server-timing", "").split(", ") if entry)
+        return {stage: float(milliseconds) for stage, milliseconds in entries}
 
 
 class Connection:
@@ -52,7 +64,7 @@ class Connection:
         async with asyncio.timeout(ANSWER_SECONDS):
             status, headers = await self._read_head()
             content = await self._reader.readexactly(int(headers["content-length"]))
-        return Answer(status, time.perf_counter() - start, headers.get("retry-after"), content)
+        return Answer(status, time.perf_counter() - start, headers, content)
 
     async def _read_head(self) -> tuple[int, dict[str, str]]:
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

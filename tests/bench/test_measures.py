@@ -9,6 +9,7 @@ import onnx
 import pytest
 from rich.console import Console
 
+from tests.bench.http_client import Answer
 from tests.bench.load import Tally, _crowd_row
 from tests.bench.macs import count_macs
 from tests.bench.row import at_most, percentile, print_table, ratio_at_least, ratio_at_most
@@ -110,3 +111,8 @@ def test_table_shows_both_sides_and_what_is_not_kept() -> None:
     assert "9.00 MB" in output.getvalue()
     assert "8 MB" in output.getvalue()
     assert "NO" in output.getvalue()
+
+
+def test_stages_are_read_out_of_the_answers_header() -> None:
+    assert Answer(200, 0.1, {"server-timing": "decode;dur=1.5, infer;dur=20"}, b"").stages == {"decode": 1.5, "infer": 20.0}
+    assert Answer(200, 0.1, {}, b"").stages == {}
