@@ -35,7 +35,7 @@ class PairAugment:
         self._source = source
 
     def __call__(self, source_u8: Tensor, target_u8: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        grid = self._sampling_grid(len(source_u8), source_u8.device, generator)
+        grid = _sampling_grid(self._config, len(source_u8), source_u8.device, generator)
         target = _sample_picture(_to_float(target_u8) / 127.5 - 1.0, grid)
         if self._source.kind == "labels":
             labels = F.grid_sample(_to_float(source_u8), grid, mode="nearest", padding_mode="border", align_corners=False)
@@ -45,25 +45,6 @@ class PairAugment:
             warped = _wobble(grid, self._config.line_warp_px, generator)
             return self._pen(_sample_picture(source, warped), generator), target
         return _sample_picture(source, grid), target
-
-    def _sampling_grid(self, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
-        """Sampling positions (N, S, S, 2) in [-1, 1]: zoom, stretch, rotation, shift and flip in one affine map a pair."""
-        config = self._config
-        zoom = config.zoom_min + (config.zoom_max - config.zoom_min) * torch.rand(n, generator=generator)
-        stretch = torch.exp(config.stretch * _signed(n, generator))
-        angle = math.radians(config.rotation_degrees) * _signed(n, generator)
-        mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if config.flip else torch.ones(n)
-        size = config.crop_size or config.image_size
-        visible = size / config.image_size  # share of the picture's side that one sample shows
-        scale_x, scale_y = mirror * visible / (zoom * stretch), visible / zoom * stretch
-        # A view of half-width s may slide by 1 - s either way and stay on the picture; `shift` lets it slide further.
-        slide_x = torch.clamp(1.0 - scale_x.abs(), min=0.0) + 2 * config.shift
-        slide_y = torch.clamp(1.0 - scale_y.abs(), min=0.0) + 2 * config.shift
-        theta = torch.zeros(n, 2, 3)
-        theta[:, 0, 0], theta[:, 0, 1] = scale_x * torch.cos(angle), -scale_y * torch.sin(angle)
-        theta[:, 1, 0], theta[:, 1, 1] = scale_x * torch.sin(angle), scale_y * torch.cos(angle)
-        theta[:, 0, 2], theta[:, 1, 2] = slide_x * _signed(n, generator), slide_y * _signed(n, generator)
-        return F.affine_grid(theta.to(device), [n, 1, size, size], align_corners=False)
 
     def _pen(self, lines: Tensor, generator: torch.Generator) -> Tensor:
         """Lines in [-1, 1], dark on paper, as other pens and hands would draw them."""
@@ -78,6 +59,36 @@ class PairAugment:
         if config.line_gaps:
             ink = ink * _gap_mask(ink, config.line_gaps, generator)
         return PAPER - 2 * ink
+
+
+class PictureAugment:
+    """Turns pictures of one domain into augmented network inputs: uint8 (N, H, W, 3) to (N, 3, S, S) in [-1, 1]."""
+
+    def __init__(self, config: AugmentConfig) -> None:
+        self._config = config
+
+    def __call__(self, image_u8: Tensor, generator: torch.Generator) -> Tensor:
+        grid = _sampling_grid(self._config, len(image_u8), image_u8.device, generator)
+        return _sample_picture(_to_float(image_u8) / 127.5 - 1.0, grid)
+
+
+def _sampling_grid(config: AugmentConfig, n: int, device: torch.device, generator: torch.Generator) -> Tensor:
+    """Sampling positions (N, S, S, 2) in [-1, 1]: zoom, stretch, rotation, shift and flip in one affine map a picture."""
+    zoom = config.zoom_min + (config.zoom_max - config.zoom_min) * torch.rand(n, generator=generator)
+    stretch = torch.exp(config.stretch * _signed(n, generator))
+    angle = math.radians(config.rotation_degrees) * _signed(n, generator)
+    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if config.flip else torch.ones(n)
+    size = config.crop_size or config.image_size
+    visible = size / config.image_size  # share of the picture's side that one sample shows
+    scale_x, scale_y = mirror * visible / (zoom * stretch), visible / zoom * stretch
+    # A view of half-width s may slide by 1 - s either way and stay on the picture; `shift` lets it slide further.
+    slide_x = torch.clamp(1.0 - scale_x.abs(), min=0.0) + 2 * config.shift
+    slide_y = torch.clamp(1.0 - scale_y.abs(), min=0.0) + 2 * config.shift
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 1] = scale_x * torch.cos(angle), -scale_y * torch.sin(angle)
+    theta[:, 1, 0], theta[:, 1, 1] = scale_x * torch.sin(angle), scale_y * torch.cos(angle)
+    theta[:, 0, 2], theta[:, 1, 2] = slide_x * _signed(n, generator), slide_y * _signed(n, generator)
+    return F.affine_grid(theta.to(device), [n, 1, size, size], align_corners=False)
 
 
 def _to_float(image_u8: Tensor) -> Tensor:

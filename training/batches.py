@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.augment import PairAugment
+from training.augment import PairAugment, PictureAugment
 from training.config import TrainConfig
 from training.encoding import encode_labels, encode_picture
 from training.families.protocol import Batch
@@ -57,13 +57,51 @@ class PairedBatches:
         return batch
 
     def _indices(self, position: int) -> NDArray[np.int64]:
-        count = len(self._source_u8)
-        first = position + self._rank
-        positions = range(first, position + self._size * self._world_size, self._world_size)
-        return np.array([self._shuffled(at // count)[at % count] for at in positions])
+        return _shuffled(len(self._source_u8), _positions(position, self._size, self._rank, self._world_size), (self._seed,))
 
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((self._seed, epoch)).permutation(len(self._source_u8))
+
+class UnpairedBatches:
+    """Endless batches of two domains, `a` and `b`, each shuffled, augmented and begun anew on its own.
+
+    Position and resume are as for pairs; an image of the schedule is one picture of each domain. Where the counts differ, the
+    smaller domain comes round more often.
+    """
+
+    def __init__(
+        self,
+        a_u8: NDArray[np.uint8],
+        b_u8: NDArray[np.uint8],
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._pictures_u8 = {"a": _on_device(a_u8, device), "b": _on_device(b_u8, device)}
+        self._seed = config.seed
+        self._size = config.optimizer.batch_size
+        self._augment = PictureAugment(config.augment)
+        self._device, self._rank, self._world_size = device, rank, world_size
+
+    def batch(self, position: int) -> Batch:
+        """The batch that starts after `position` images."""
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, position, self._rank))
+        positions = _positions(position, self._size, self._rank, self._world_size)
+        batch = {}
+        for stream, (domain, pictures_u8) in enumerate(self._pictures_u8.items()):
+            indices = _shuffled(len(pictures_u8), positions, (self._seed, stream))
+            batch[domain] = self._augment(pictures_u8[torch.from_numpy(indices).to(self._device)], generator)
+        return batch
+
+
+def _positions(position: int, size: int, rank: int, world_size: int) -> range:
+    """Places in the endless order of images that one process takes after `position`."""
+    return range(position + rank, position + size * world_size, world_size)
+
+
+def _shuffled(count: int, positions: range, seed: tuple[int, ...]) -> NDArray[np.int64]:
+    """Which of `count` images lie at these places; every epoch has an order of its own."""
+    return np.array([np.random.default_rng((*seed, at // count)).permutation(count)[at % count] for at in positions])
 
 
 def held_out_batch(
