@@ -14,11 +14,12 @@ from rich.table import Table
 
 from server import logs
 from server.app import create_app, version
-from server.batch import translate_files
+from server.batch import BatchOptions, translate_files
 from server.catalog import Catalog, bundled_folder, read_catalog
 from server.errors import ConfigurationError
 from server.service import Service
 from server.settings import Settings, load_settings
+from server.translator import SizeMode
 
 USAGE_ERROR = 2
 """Exit code for settings and arguments that cannot be used."""
@@ -117,6 +118,9 @@ def translate(
     out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")] = Path("translated"),
     seed: Annotated[int, typer.Option(help="Seed of every picture.", min=0, max=2**32 - 1)] = 0,
     image_format: Annotated[str, typer.Option("--format", help="png, jpeg or webp.")] = "png",
+    size: Annotated[
+        SizeMode | None, typer.Option(help="Of the results: the model's or the original's; the model's choice when absent.")
+    ] = None,
     models: Models = None,
     device: Device = None,
 ) -> None:
@@ -124,7 +128,7 @@ def translate(
     settings = _settings(models_dir=tuple(models) if models else None, device=device)
     logs.configure("warning", settings.log_format)
     try:
-        failed = translate_files(settings, files, model, out, seed, image_format, errors)
+        failed = translate_files(settings, files, model, out, BatchOptions(seed, image_format, size), errors)
     except ConfigurationError as error:
         _fail(str(error))
     if failed:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,11 +19,20 @@ from server.providers import check_distributions, choose
 from server.requests import FORMATS, JSON_TYPE
 from server.session import Session, SessionOptions, installed_distributions, why_unusable
 from server.settings import Settings
-from server.translator import checked_parameters, default_size, feeds, finish, load_session, prepare
+from server.translator import SizeMode, check_tiles, checked_parameters, default_size, finish, load_session, prepare, run
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What is asked of each file; `size` is the model's own choice when absent."""
+
+    seed: int = 0
+    image_format: str = "png"
+    size: SizeMode | None = None
 
 
 def translate_files(
-    settings: Settings, files: Iterable[Path], model_id: str, out: Path, seed: int, image_format: str, console: Console
+    settings: Settings, files: Iterable[Path], model_id: str, out: Path, options: BatchOptions, console: Console
 ) -> int:
     """Writes the translation of each file to `out` and returns how many could not be translated.
 
@@ -30,11 +41,7 @@ def translate_files(
     Raises:
         ConfigurationError: the model, the format, the device or the folder cannot be used at all.
     """
-    media_type = FORMATS.get(image_format, JSON_TYPE)
-    if media_type == JSON_TYPE:
-        raise ConfigurationError(f"--format is '{image_format}'; it must be png, jpeg or webp.")
-    limits = ImageLimits(settings.max_pixels, settings.max_side)
-    entry, session = _load(settings, model_id, limits)
+    translator = _Translator.open(settings, model_id, options)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -46,10 +53,10 @@ def translate_files(
     with _progress(console) as progress:
         task = progress.add_task(model_id, total=len(paths))
         for path in paths:
-            target = out / f"{path.stem}-{model_id}.{image_format}"
+            target = out / f"{path.stem}-{model_id}.{options.image_format}"
             try:
                 _check_free(target, own, written)
-                target.write_bytes(_translate(entry, session, path.read_bytes(), seed, media_type, limits))
+                target.write_bytes(translator.translate(path.read_bytes()))
                 written |= _identities([target])
             except (ApiError, OSError) as error:
                 failed += 1
@@ -79,6 +86,35 @@ def _check_free(target: Path, own: set[tuple[int, int]], written: set[tuple[int,
         )
 
 
+@dataclass(frozen=True)
+class _Translator:
+    """A loaded model and what is asked of it."""
+
+    entry: Entry
+    session: Session
+    limits: ImageLimits
+    most_tiled_pixels: int
+    options: BatchOptions
+    media_type: str
+
+    @classmethod
+    def open(cls, settings: Settings, model_id: str, options: BatchOptions) -> Self:
+        media_type = FORMATS.get(options.image_format, JSON_TYPE)
+        if media_type == JSON_TYPE:
+            raise ConfigurationError(f"--format is '{options.image_format}'; it must be png, jpeg or webp.")
+        limits = ImageLimits(settings.max_pixels, settings.max_side)
+        entry, session = _load(settings, model_id, limits)
+        return cls(entry, session, limits, settings.max_tiled_pixels, options, media_type)
+
+    def translate(self, content: bytes) -> bytes:
+        manifest = self.entry.manifest
+        size = self.options.size or default_size(manifest)
+        pictures = {manifest.inputs[0].name: content}
+        prepared = prepare(manifest, pictures, checked_parameters(manifest, {}), self.limits, size)
+        check_tiles(prepared, 1, self.most_tiled_pixels)
+        return encode(finish(prepared, run(manifest, prepared, self.options.seed, self.session), size), self.media_type)
+
+
 def _load(settings: Settings, model_id: str, limits: ImageLimits) -> tuple[Entry, Session]:
     catalog = read_catalog(settings.models_dir, bundled_folder() if settings.bundled_models else None)
     check_distributions(installed_distributions())
@@ -92,13 +128,6 @@ def _load(settings: Settings, model_id: str, limits: ImageLimits) -> tuple[Entry
         raise ConfigurationError(error.detail) from None
     except ModelError as error:
         raise ConfigurationError(f"'{model_id}' cannot be used: {error}") from None
-
-
-def _translate(entry: Entry, session: Session, content: bytes, seed: int, media_type: str, limits: ImageLimits) -> bytes:
-    manifest = entry.manifest
-    prepared = prepare(manifest, {manifest.inputs[0].name: content}, checked_parameters(manifest, {}), limits)
-    image = session.run(feeds(manifest, prepared, seed))[0]
-    return encode(finish(prepared, image, default_size(manifest)), media_type)
 
 
 def _progress(console: Console) -> Progress:

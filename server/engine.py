@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal, ParamSpec, TypeVar
@@ -19,8 +20,8 @@ from typing import Literal, ParamSpec, TypeVar
 from server.catalog import Catalog, Entry
 from server.errors import DeadlinePassedError, ModelError, ModelFailedError, QueueFullError, ShuttingDownError
 from server.metrics import Metrics
-from server.session import Feeds, Session
-from server.worker import RETRY_SECONDS, Job, Outcome, Worker
+from server.session import Array, Feeds, Session
+from server.worker import RETRY_SECONDS, Job, Outcome, Times, Worker
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,54 @@ class Engine:
         deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
         async with self._loaded(self._slots[model_id], deadline) as worker:
             return await self._run(worker, Job(client, prepare, *_future()), deadline)
+
+    async def submit_parts(
+        self, model_id: str, client: str, parts: Iterable[Callable[[], Feeds]], lay: Callable[[Array], None]
+    ) -> Times:
+        """Makes the parts of one picture, each at a turn of the client's own, all before one deadline.
+
+        Only as many parts as share a run wait at a time, so that others who come from the same address wait no longer for them.
+
+        Args:
+            model_id: A model of the catalogue.
+            client: Whose turns are used up.
+            parts: Each makes the graph's inputs, in the worker's thread when its turn comes.
+            lay: Takes the parts' results, one after another and in order, in the pool.
+
+        Raises:
+            DeadlinePassedError: a part's turn did not come in time. ModelFailedError, ShuttingDownError: as named.
+        """
+        self._refuse_when_draining()
+        deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
+        times = Times()
+        waiting = iter(parts)
+        async with self._loaded(self._slots[model_id], deadline) as worker:
+            while group := list(itertools.islice(waiting, worker.session.batch_limit)):
+                jobs = [Job(client, prepare, *_future()) for prepare in group]
+                try:
+                    outcomes = await self._run_together(worker, jobs, deadline)
+                except DeadlinePassedError:
+                    raise self._unfinished(times) from None
+                times.add(outcomes)
+                for outcome in outcomes:
+                    await self.offload(lay, outcome.image)
+        return times
+
+    def _unfinished(self, times: Times) -> DeadlinePassedError:
+        return DeadlinePassedError(
+            f"The picture was not finished within {self._limits.deadline_seconds:g} seconds, only {times.parts} of its tiles; "
+            "send a smaller one, ask for size=model, or try again later."
+        )
+
+    async def _run_together(self, worker: Worker, jobs: list[Job], deadline: float) -> list[Outcome]:
+        if len(jobs) == 1:
+            return [await self._run(worker, jobs[0], deadline)]
+        tasks = [asyncio.create_task(self._run(worker, job, deadline)) for job in jobs]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def offload(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a function that computes for a while, such as a codec, in the pool."""

@@ -171,7 +171,16 @@ def _laid_over(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
 
 def fit_into(width: int, height: int, size: Size | FlexibleSize) -> Fit:
     """How a picture of `width x height` is laid into the graph's size: whole, centred, with its own proportions."""
-    canvas_width, canvas_height, scale = _canvas(width, height, size)
+    return _laid_into(width, height, *_canvas(width, height, size))
+
+
+def fit_onto(width: int, height: int, canvas_width: int, canvas_height: int) -> Fit:
+    """How a picture of `width x height` is laid onto a canvas of given size: whole, centred, with its own proportions."""
+    scale = min(canvas_width / width, canvas_height / height)
+    return _laid_into(width, height, canvas_width, canvas_height, scale)
+
+
+def _laid_into(width: int, height: int, canvas_width: int, canvas_height: int, scale: float) -> Fit:
     fitted_width = min(canvas_width, max(1, round(width * scale)))
     fitted_height = min(canvas_height, max(1, round(height * scale)))
     left, top = (canvas_width - fitted_width) // 2, (canvas_height - fitted_height) // 2
@@ -181,8 +190,7 @@ def fit_into(width: int, height: int, size: Size | FlexibleSize) -> Fit:
 def _canvas(width: int, height: int, size: Size | FlexibleSize) -> tuple[int, int, float]:
     if isinstance(size, Size):
         return size.width, size.height, min(size.width / width, size.height / height)
-    step = size.multiple_of
-    low, high = math.ceil(size.min / step) * step, max(size.max // step, 1) * step
+    step, low, high = size.multiple_of, size.smallest, size.largest
     scale = min(1.0, high / max(width, height))
     if min(width, height) * scale < low:
         scale = min(low / min(width, height), high / max(width, height))

@@ -80,6 +80,16 @@ class FlexibleSize(_Strict):
             raise ValueError(f"size.min {self.min} is larger than size.max {self.max}; swap them.")
         return self
 
+    @property
+    def smallest(self) -> int:
+        """The shortest side that is allowed, pixels."""
+        return -(-self.min // self.multiple_of) * self.multiple_of
+
+    @property
+    def largest(self) -> int:
+        """The longest side that is allowed, pixels."""
+        return max(self.max // self.multiple_of, 1) * self.multiple_of
+
 
 class PaletteEntry(_Strict):
     """One class of a `labels` input. The index is what the graph sees; the colour is how the class is shown and uploaded."""
@@ -135,12 +145,22 @@ class ImageInput(_Strict):
             raise ValueError(f"input '{self.name}': background {self.background[0]} is not a class of the palette.")
 
 
+class Tiling(_Strict):
+    """Says that the graph may be run on tiles of a photo, which are laid together again: each place depends on what is near it.
+
+    Tiles have the graph's size, the largest where it is flexible.
+    """
+
+    overlap: int = Field(ge=1, le=4096, description="Pixels that neighbouring tiles share at least, at most half a tile.")
+
+
 class Output(_Strict):
     """The graph's only output, of whatever name: `uint8 (N, H', W', channels)`, RGB, or 1 channel for lines and masks."""
 
     size: Size | FlexibleSize
     channels: Literal[1, 3] = 3
     compose: Compose = Compose.REPLACE
+    tiling: Tiling | None = Field(default=None, description="Photos are translated at their own size on request; see Tiling.")
 
 
 class Latent(_Strict):
@@ -257,6 +277,23 @@ class Manifest(_Strict):
             unknown = sorted(set(example.inputs) - known)
             if unknown:
                 raise ValueError(f"a sample or golden names inputs that are not declared: {', '.join(unknown)}.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tiling(self) -> Self:
+        if self.output.tiling is None:
+            return self
+        for spec in self.inputs:
+            if spec.kind not in (InputKind.PHOTO, InputKind.GRAY):
+                raise ValueError(f"output.tiling is for photos; input '{spec.name}' is of kind {spec.kind}, not photo or gray.")
+            if spec.size != self.output.size:
+                raise ValueError(f"output.tiling needs inputs and output of one size; that of input '{spec.name}' differs.")
+        size, overlap = self.output.size, self.output.tiling.overlap
+        side = min(size.height, size.width) if isinstance(size, Size) else size.largest
+        if 2 * overlap > side:
+            raise ValueError(
+                f"output.tiling.overlap is {overlap}; it may be half a tile at most, {side // 2} for {side} pixels."
+            )
         return self
 
     def input(self, name: str) -> ImageInput | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket
 
 from server.catalog import CARD_FILE, PREVIEW_FILE, Entry
+from server.engine import Engine
 from server.errors import ERRORS, ApiError, BadParameterError, UnknownSampleError
 from server.files import FileStore, matches
 from server.imaging import ImageLimits, Pixels, check_format_holds, contact_sheet, encode, sheet_size
@@ -24,7 +26,8 @@ from server.schemas import FitBody, ModelList, Problem, Readiness, TranslateAnsw
 from server.schemas import problem_response as problem_schema
 from server.service import Service, address_of, request_service, socket_service
 from server.settings import Settings
-from server.translator import Prepared, feeds, finish, prepare
+from server.tiles import Mosaic
+from server.translator import Prepared, check_tiles, feeds, finish, prepare, tile_feeds
 from server.worker import Outcome
 
 T = TypeVar("T")
@@ -154,13 +157,36 @@ async def _answer(service: Service, manifest: Manifest, call: TranslateCall, cli
 
 async def _translate(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> _Translation:
     engine, started = service.engine, time.perf_counter()
-    prepared = await engine.offload(prepare, manifest, call.pictures, call.parameters, service.image_limits)
+    prepared = await engine.offload(prepare, manifest, call.pictures, call.parameters, service.image_limits, call.size)
     decode_ms = (time.perf_counter() - started) * 1000
     _check_answer_size(call, prepared, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
-    jobs = [engine.submit(manifest.id, client, lambda seed=seed: feeds(manifest, prepared, seed)) for seed in seeds]  # type: ignore[misc]
-    outcomes = tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
+    check_tiles(prepared, len(seeds), service.settings.max_tiled_pixels)
+    run = _run_tiles if prepared.grid else _run_whole
+    outcomes = await run(engine, manifest, prepared, seeds, client)
     return _Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms)
+
+
+async def _run_whole(
+    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str
+) -> tuple[Outcome, ...]:
+    jobs = [engine.submit(manifest.id, client, lambda seed=seed: feeds(manifest, prepared, seed)) for seed in seeds]  # type: ignore[misc]
+    return tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
+
+
+async def _run_tiles(
+    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str
+) -> tuple[Outcome, ...]:
+    """One picture after another, all before one deadline; the time that all took is told in equal shares."""
+    assert prepared.grid is not None
+    mosaics = [Mosaic(prepared.grid) for _ in seeds]
+    places = itertools.chain.from_iterable(itertools.repeat(mosaic, len(prepared.grid)) for mosaic in mosaics)
+    parts = itertools.chain.from_iterable(tile_feeds(manifest, prepared, seed) for seed in seeds)
+    times = await engine.submit_parts(manifest.id, client, parts, lambda tile: next(places).lay(tile))
+    share = len(seeds)
+    return tuple(
+        Outcome(mosaic.picture, times.prepare_ms / share, times.queue_ms, times.infer_ms / share) for mosaic in mosaics
+    )
 
 
 def _check_answer_size(call: TranslateCall, prepared: Prepared, limits: ImageLimits) -> None:
@@ -226,7 +252,9 @@ def _json_answer(manifest: Manifest, translation: _Translation) -> tuple[Respons
         ],
         width=pictures[0].shape[1],
         height=pictures[0].shape[0],
-        fit=FitBody(scale=round(translation.prepared.fit.scale, 6), box=translation.prepared.fit.box),
+        fit=FitBody(
+            mode=translation.prepared.mode, scale=round(translation.prepared.fit.scale, 6), box=translation.prepared.fit.box
+        ),
         palette_snapped=translation.prepared.palette_snapped,
         timings=timings,
     )
@@ -238,7 +266,7 @@ def _headers(manifest: Manifest, translation: _Translation, timings: dict[str, f
     headers = {
         "X-Model": manifest.id,
         "X-Seed": str(translation.seeds[0]),
-        "X-Fit": f"contain; scale={fit.scale:.6g}; box={','.join(str(edge) for edge in fit.box)}",
+        "X-Fit": f"{translation.prepared.mode}; scale={fit.scale:.6g}; box={','.join(str(edge) for edge in fit.box)}",
         "Server-Timing": ", ".join(f"{stage};dur={value:g}" for stage, value in timings.items()),
         "Cache-Control": "no-store",
         "Vary": "Accept",

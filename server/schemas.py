@@ -27,9 +27,9 @@ class TranslatedImage(BaseModel):
 
 
 class FitBody(BaseModel):
-    """Where the input was laid on the graph's canvas."""
+    """Where the input was laid on the graph's canvas, or on that of all tiles."""
 
-    mode: Literal["contain"] = "contain"
+    mode: Literal["contain", "tiles"]
     scale: float
     box: tuple[int, int, int, int] = Field(description="left, top, width, height in graph pixels.")
 

@@ -157,8 +157,7 @@ def smallest_extent(size: Size | FlexibleSize) -> tuple[int, int]:
     """Height and width of the smallest allowed picture, pixels."""
     if isinstance(size, Size):
         return size.height, size.width
-    side = -(-size.min // size.multiple_of) * size.multiple_of
-    return side, side
+    return size.smallest, size.smallest
 
 
 def _read_verified(entry: Entry) -> bytes:

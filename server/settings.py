@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body, bytes.")
     max_pixels: int = Field(2**24, ge=1, description="Largest picture, pixels (width x height).")
     max_side: int = Field(8192, ge=1, description="Largest width or height of a picture, pixels.")
+    max_tiled_pixels: int = Field(2**25, ge=1, description="Pixels of all tiles of a request, overlaps and variations counted.")
     body_timeout_seconds: float = Field(20.0, gt=0, description="Longest wait for the next part of a request body, seconds.")
     body_deadline_seconds: float = Field(120.0, gt=0, description="Longest time for a whole request body to arrive, seconds.")
 

@@ -5,8 +5,9 @@ It knows the manifest's words and no model family. Threads, queues and the netwo
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,14 @@ from PIL import Image
 
 from server.catalog import Entry
 from server.drawings import hint_pixels, label_pixels, line_pixels
-from server.errors import ApiError, BadParameterError, MissingInputError, ModelError, UnknownInputError
+from server.errors import (
+    ApiError,
+    BadParameterError,
+    ImageTooLargeError,
+    MissingInputError,
+    ModelError,
+    UnknownInputError,
+)
 from server.imaging import (
     Fit,
     ImageLimits,
@@ -23,6 +31,7 @@ from server.imaging import (
     Pixels,
     cut_out,
     fit_into,
+    fit_onto,
     on_canvas,
     open_image,
     resize,
@@ -34,7 +43,8 @@ from server.imaging import (
 )
 from server.luma import recompose
 from server.manifest import Compose, ImageInput, InputKind, LatentDistribution, Manifest, Parameter, Size
-from server.session import Array, OrtSession, Session, SessionOptions
+from server.session import Array, Feeds, OrtSession, Session, SessionOptions
+from server.tiles import Mosaic, TileGrid, tile_grid
 
 SEED_LIMIT = 2**32
 MAX_VARIATIONS = 16
@@ -45,13 +55,22 @@ SizeMode = Literal["model", "original"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request's pictures as the graph wants them, and what is needed to give the result its place and size back."""
+    """A request's pictures as the graph wants them, and what is needed to give the result its place and size back.
+
+    With a `grid` the pictures are as large as all its tiles together, and the graph is run on one tile at a time.
+    """
 
     images: Mapping[str, Pixels]
     parameters: Mapping[str, float]
     fit: Fit
     palette_snapped: float | None
     luma: Pixels | None
+    grid: TileGrid | None = None
+
+    @property
+    def mode(self) -> Literal["contain", "tiles"]:
+        """How the main picture was given to the graph."""
+        return "tiles" if self.grid else "contain"
 
 
 def input_name(manifest: Manifest, name: str) -> str:
@@ -132,7 +151,11 @@ def checked_whole(name: str, given: object, low: int, high: int) -> int:
 
 
 def prepare(
-    manifest: Manifest, pictures: Mapping[str, bytes], parameters: Mapping[str, float], limits: ImageLimits
+    manifest: Manifest,
+    pictures: Mapping[str, bytes],
+    parameters: Mapping[str, float],
+    limits: ImageLimits,
+    size: SizeMode = "model",
 ) -> Prepared:
     """Decodes, checks and fits the pictures of one request.
 
@@ -141,29 +164,42 @@ def prepare(
         pictures: Files by input name; optional inputs may be left out.
         parameters: Every parameter, checked.
         limits: Of a picture's size.
+        size: What will be asked of `finish`; a model that may be run on tiles is, where that is the size that was sent.
 
     Raises:
         ApiError: what is wrong with the pictures.
     """
-    main = manifest.inputs[0]
+    main, tiling = manifest.inputs[0], manifest.output.tiling if size == "original" else None
     _check_present(manifest, pictures)
-    opened = {name: open_image(content, limits, _enough(manifest, name)) for name, content in pictures.items()}
-    fit = fit_into(opened[main.name].width, opened[main.name].height, main.size)
-    canvas = Size(height=fit.canvas_height, width=fit.canvas_width)
+    opened = {
+        name: open_image(content, limits, None if tiling else _enough(manifest, name)) for name, content in pictures.items()
+    }
+    first = opened[main.name]
+    grid = tile_grid(first.width, first.height, main.size, tiling.overlap) if tiling else None
+    fit = grid.fit if grid else fit_into(first.width, first.height, main.size)
     images: dict[str, Pixels] = {}
     snapped: float | None = None
     for spec in manifest.inputs:
         picture = opened.get(spec.name)
         if picture is None:
-            images[spec.name] = _blank(spec, canvas)
+            images[spec.name] = _blank(spec, fit, grid)
             continue
-        size = canvas if spec is main or not isinstance(spec.size, Size) else spec.size
-        own_fit = fit if spec is main else fit_into(picture.width, picture.height, size)
+        own_fit = fit if spec is main and grid is None else _own_fit(spec, picture, fit, grid)
         pixels, off_palette = _pixels(picture, own_fit, spec)
-        images[spec.name] = on_canvas(pixels, own_fit, spec.background)
+        canvas = on_canvas(pixels, own_fit, spec.background)
+        images[spec.name] = grid.pad(canvas) if grid else canvas
         snapped = off_palette if off_palette is not None and snapped is None else snapped
-    luma = np.asarray(to_gray(opened[main.name].image, 255)) if manifest.output.compose is Compose.CHROMA else None
-    return Prepared(images, parameters, fit, snapped, luma)
+    luma = np.asarray(to_gray(first.image, 255)) if manifest.output.compose is Compose.CHROMA else None
+    return Prepared(images, parameters, fit, snapped, luma, grid)
+
+
+def _own_fit(spec: ImageInput, picture: Picture, main_fit: Fit, grid: TileGrid | None) -> Fit:
+    """Where a picture lies that shares the main one's canvas or, before it is continued to fill all tiles, its size."""
+    if grid:
+        return fit_onto(picture.width, picture.height, main_fit.width, main_fit.height)
+    if isinstance(spec.size, Size):
+        return fit_into(picture.width, picture.height, spec.size)
+    return fit_onto(picture.width, picture.height, main_fit.canvas_width, main_fit.canvas_height)
 
 
 def _check_present(manifest: Manifest, pictures: Mapping[str, bytes]) -> None:
@@ -180,9 +216,10 @@ def _enough(manifest: Manifest, name: str) -> int | None:
     return None if manifest.output.compose is Compose.CHROMA else 2 * max(spec.size.height, spec.size.width)
 
 
-def _blank(spec: ImageInput, canvas: Size) -> Pixels:
-    size = spec.size if isinstance(spec.size, Size) else canvas
-    blank = np.empty((size.height, size.width, spec.channels), np.uint8)
+def _blank(spec: ImageInput, fit: Fit, grid: TileGrid | None) -> Pixels:
+    own = spec.size if isinstance(spec.size, Size) and grid is None else None
+    height, width = (own.height, own.width) if own else (fit.canvas_height, fit.canvas_width)
+    blank = np.empty((height, width, spec.channels), np.uint8)
     blank[:] = np.array(spec.background, np.uint8)
     return blank
 
@@ -211,6 +248,50 @@ def feeds(manifest: Manifest, prepared: Prepared, seed: int) -> dict[str, Array]
     return batch
 
 
+def tile_feeds(manifest: Manifest, prepared: Prepared, seed: int) -> Iterator[Callable[[], Feeds]]:
+    """The graph's inputs for each tile of one image, in the grid's order, cut when they are called for.
+
+    All tiles get the same latent and parameters: what they make differently would not fit together.
+    """
+    assert prepared.grid is not None
+    whole = feeds(manifest, prepared, seed)
+    for rows, columns in prepared.grid.windows():
+        yield functools.partial(_cut_tile, whole, prepared.images, rows, columns)
+
+
+def _cut_tile(whole: Feeds, images: Mapping[str, Pixels], rows: slice, columns: slice) -> dict[str, Array]:
+    return {name: np.ascontiguousarray(value[:, rows, columns]) if name in images else value for name, value in whole.items()}
+
+
+def run(manifest: Manifest, prepared: Prepared, seed: int, session: Session) -> Pixels:
+    """The graph's picture, here and now: of the whole, or laid together from tiles."""
+    if prepared.grid is None:
+        picture: Pixels = session.run(feeds(manifest, prepared, seed))[0]
+        return picture
+    mosaic = Mosaic(prepared.grid)
+    for tile in tile_feeds(manifest, prepared, seed):
+        mosaic.lay(session.run(tile())[0])
+    return mosaic.picture
+
+
+def check_tiles(prepared: Prepared, variations: int, most_pixels: int) -> None:
+    """Bounds the work that one request may ask for, before it is begun.
+
+    Raises:
+        ImageTooLargeError: names the setting.
+    """
+    if prepared.grid is None or variations * prepared.grid.pixels <= most_pixels:
+        return
+    tiles, pixels = variations * len(prepared.grid), variations * prepared.grid.pixels
+    side = f"{prepared.grid.across.side} x {prepared.grid.down.side}"
+    raise ImageTooLargeError(
+        f"The picture takes {tiles} tiles of {side} pixels, {pixels} pixels in all, and "
+        f"INKWASH_MAX_TILED_PIXELS allows {most_pixels}; send a smaller picture, fewer variations, or ask for size=model.",
+        tiles=tiles,
+        limit=most_pixels,
+    )
+
+
 def draw_latent(shape: tuple[int, ...], distribution: LatentDistribution, seed: int) -> Array:
     """The random input for `seed`; docs/protocol.md tells how, so that others can make the same picture."""
     generator = np.random.default_rng(seed)
@@ -229,6 +310,8 @@ def finish(prepared: Prepared, image: Pixels, size: SizeMode) -> Pixels:
         if size == "model":
             luma = with_channels(Image.fromarray(luma).resize(colors.shape[1::-1], Image.Resampling.LANCZOS))[:, :, 0]
         return recompose(luma, colors)
+    if prepared.grid is not None:
+        return cut_out(image, prepared.fit)
     return restore_size(image, prepared.fit) if size == "original" else image
 
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,23 @@ class Outcome:
     prepare_ms: float
     queue_ms: float
     infer_ms: float
+
+
+@dataclass
+class Times:
+    """How long the parts of one picture took together, milliseconds."""
+
+    parts: int = 0
+    prepare_ms: float = 0.0
+    queue_ms: float = 0.0
+    infer_ms: float = 0.0
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Counts parts that waited together; those with the very same time of inference shared a run."""
+        self.parts += len(outcomes)
+        self.prepare_ms += sum(outcome.prepare_ms for outcome in outcomes)
+        self.queue_ms += min(outcome.queue_ms for outcome in outcomes)
+        self.infer_ms += sum({outcome.infer_ms for outcome in outcomes})
 
 
 @dataclass(eq=False)

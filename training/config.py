@@ -46,6 +46,14 @@ class AdversarialLoss(StrEnum):
     LSGAN = "lsgan"
 
 
+class ColorSpace(StrEnum):
+    """What a colouriser's network paints or sees: RGB, all of YCbCr, or its colour part alone under the given luma."""
+
+    RGB = "rgb"
+    YCBCR = "ycbcr"
+    CBCR = "cbcr"
+
+
 class GeneratorConfig(_Section):
     """The U-Net of pix2pix, 6.1.1. Defaults are the paper's 256x256 layer list."""
 
@@ -74,6 +82,7 @@ class LossConfig(_Section):
     adversarial: AdversarialLoss = AdversarialLoss.VANILLA
     lambda_l1: float = Field(default=100.0, ge=0, description="Weight of L1; higher is safer and blurrier.")
     lambda_hints: float = Field(default=0.0, ge=0, description="Weight of L1 where a hint lies; higher obeys dabs more.")
+    lambda_chroma: float = Field(default=0.0, ge=0, description="Weight of L1 of Cb and Cr alone, for colourisers.")
     lambda_adversarial: float = Field(default=1.0, ge=0)
 
 
@@ -122,6 +131,19 @@ class HintConfig(_Section):
     )
 
 
+class ColorConfig(_Section):
+    """Colour spaces of the family `colorizer`."""
+
+    generator: ColorSpace = Field(default=ColorSpace.CBCR, description="What the generator paints.")
+    discriminator: Literal[ColorSpace.RGB, ColorSpace.YCBCR] = Field(
+        default=ColorSpace.RGB, description="What the discriminator sees."
+    )
+    discriminator_sees_gray: bool = Field(default=False, description="Lay the gray picture beside it, as pix2pix does.")
+    shrink: int = Field(
+        default=1, ge=1, le=8, description="Networks see pictures smaller by this factor; their colour is enlarged again."
+    )
+
+
 class LoopConfig(_Section):
     """How often, in images, and with what arithmetic."""
 
@@ -150,6 +172,7 @@ class TrainConfig(_Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     hints: HintConfig = HintConfig()
+    color: ColorConfig = ColorConfig()
     loop: LoopConfig = LoopConfig()
 
 

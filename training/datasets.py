@@ -67,7 +67,7 @@ class DatasetInfo(_Strict):
     format_version: Literal[1] = 1
     recipe: str
     title: dict[str, str]
-    kind: Literal["line", "labels"]
+    kind: Literal["line", "labels", "gray", "photo"]
     channels: int = Field(ge=1, description="Channels of the source arrays.")
     size: int = Field(ge=8, description="Height and width of source and target, pixels.")
     palette: tuple[PaletteEntry, ...] = ()
@@ -171,11 +171,11 @@ def digest(splits: Mapping[str, Pairs]) -> str:
 
 
 def displayable(source: ImagesU8, info: DatasetInfo) -> ImagesU8:
-    """Sources as RGB: class indices in their palette colours, lines as they are. (..., C) -> (..., 3)."""
+    """Sources as RGB: class indices in their palette colours, lines and photos as they are. (..., C) -> (..., 3)."""
     if info.kind == "labels":
         colors = np.array([entry.rgb for entry in info.palette], dtype=np.uint8)
         return colors[source[..., 0]]
-    return np.repeat(source[..., :1], 3, axis=-1)
+    return source[..., :3] if source.shape[-1] >= 3 else np.repeat(source[..., :1], 3, axis=-1)
 
 
 def _write_files(folder: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> None:

@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from server.manifest import (
+    Compose,
     Golden,
     ImageInput,
     InputKind,
@@ -247,7 +248,7 @@ def _describe(
         description=dict(labelling.description),
         family=labelling.family,
         inputs=input_specs(info, exportable.image_names),
-        output=Output(size=Size(height=info.size, width=info.size)),
+        output=Output(size=Size(height=info.size, width=info.size), compose=Compose(exportable.compose)),
         latent=_latent(exportable),
         samples=samples,
         metrics=_metrics(evaluation),

@@ -34,6 +34,8 @@ def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -
         DatasetError: `out` holds something else.
     """
     recipe = _recipe(recipe_name)
+    if source is None and not recipe.downloads:
+        raise SourceError(f"Recipe '{recipe.name}' reads a folder of yours: give --source DIR with {recipe.needs}.")
     folder = source if source is not None else _download(recipe)
     if not folder.is_dir():
         raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
@@ -83,7 +85,7 @@ def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
         line_width_px=median_stroke_width(draft.splits["train"].source) if is_line else None,
         counts={split: len(pairs.names) for split, pairs in draft.splits.items()},
         rejects=dict(sorted(Counter(draft.rejects.values()).items())),
-        origin=recipe.origin,
+        origin=draft.origin or recipe.origin,
         sha256=digest(draft.splits),
     )
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -183,3 +185,24 @@ def test_settings_that_cannot_be_used_end_with_2(
     result = run("serve")
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_the_size_of_the_results_can_be_chosen(run, models_dir: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "wide.png"
+    Image.new("RGB", (60, 20), (9, 99, 200)).save(photo)
+    for size, shape in (("model", (16, 16)), ("original", (20, 60))):
+        out = tmp_path / size
+        result = run("translate", photo, "--model", "photo", "--models", models_dir, "--out", out, "--size", size)
+        assert result.exit_code == 0, result.output
+        assert pixels((out / "wide-photo.png").read_bytes()).shape[:2] == shape
+
+
+def test_a_large_photo_is_translated_in_tiles(run, tmp_path: Path) -> None:
+    graph = models.photo_graph(16)
+    tiled = replace(graph, output=graph.output | {"tiling": {"overlap": 4}})
+    models.write_model(tmp_path / "m/photo", tiled)
+    picture = np.random.default_rng(0).integers(0, 256, (50, 41, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "large.png")
+    arguments = ("--model", "photo", "--models", tmp_path / "m", "--out", tmp_path / "out", "--size", "original")
+    assert run("translate", tmp_path / "large.png", *arguments).exit_code == 0
+    np.testing.assert_array_equal(pixels((tmp_path / "out/large-photo.png").read_bytes()), picture)

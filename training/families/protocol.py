@@ -28,11 +28,13 @@ class Exportable:
 
     `module(*images, *[latent])` takes one `uint8 (N, H, W, C)` tensor for each of `image_names`, in that order, then the latent
     when there is one, and returns `uint8 (N, H', W', channels)`. Every name becomes a graph input; the graph has one output.
+    With `compose` "chroma" only its colour is used, under the photo's own luma.
     """
 
     module: nn.Module
     image_names: tuple[str, ...]
     latent: LatentSpec | None
+    compose: Literal["replace", "chroma"] = "replace"
 
 
 class Family(Protocol):

@@ -16,15 +16,15 @@ from training.networks.unet import UNetGenerator
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def build_unet(config: TrainConfig, in_channels: int, out_channels: int) -> UNetGenerator:
-    """The U-Net that `[generator]` describes, initialised.
+def build_unet(config: TrainConfig, in_channels: int, out_channels: int, side: int | None = None) -> UNetGenerator:
+    """The U-Net that `[generator]` describes for pictures of `side` pixels (the configured size when absent), initialised.
 
     Raises:
         ValueError: The training crops do not fit its levels.
     """
     _require_fitting_crops(config)
     options: dict[str, Any] = config.generator.model_dump()
-    network = UNetGenerator(in_channels, out_channels, image_size=config.augment.image_size, **options)
+    network = UNetGenerator(in_channels, out_channels, image_size=side or config.augment.image_size, **options)
     return _initialized(network, config)
 
 

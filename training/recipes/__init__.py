@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from training.recipes import facades, noto_emoji
+from training.recipes import facades, flowers, noto_emoji, photos
 from training.recipes.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     "noto-emoji": noto_emoji.RECIPE,
     "facades": facades.RECIPE,
+    "flowers": flowers.RECIPE,
+    "photos": photos.RECIPE,
 }

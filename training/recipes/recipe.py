@@ -36,10 +36,12 @@ class Draft:
 
     Attributes:
         rejects: File name -> why it was left out.
+        origin: Where these files come from, when the folder itself says so; else the recipe's.
     """
 
     splits: Mapping[str, Pairs]
     rejects: Mapping[str, str]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Recipe:
 
     name: str
     title: Mapping[str, str]
-    kind: Literal["line", "labels"]
+    kind: Literal["line", "labels", "gray"]
     palette: tuple[PaletteEntry, ...]
     background: int
     origin: Origin

@@ -1,0 +1,182 @@
+"""Colouriser: gray photo -> colour, pix2pix's game (Isola et al. 2017, 3 and 4) played in chosen colour spaces.
+
+The published variants differ in what the generator paints and in what the discriminator sees; `[color]` chooses both:
+
+| generator | discriminator | loss |
+|---|---|---|
+| RGB | RGB, with or without the gray picture beside it | adversarial + 100 L1(RGB) |
+| CbCr, under the gray picture as Y | RGB | adversarial + 75 L1(CbCr) + 25 L1(RGB) |
+| YCbCr | YCbCr | adversarial + 100 L1(YCbCr) |
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from training.colorspace import color_under_luma, rgb_to_ycbcr, shrink, ycbcr_to_rgb
+from training.config import ColorSpace, TrainConfig
+from training.encoding import decode_picture, encode_picture
+from training.families.protocol import Batch, Exportable, LatentSpec
+from training.losses import adversarial_loss, l1_loss
+from training.networks.average import averaged_copy, update_average
+from training.networks.build import adam, build_discriminator, build_unet
+from training.networks.patchgan import Window, random_window
+from training.source import SourceSpec
+
+PICTURE_CHANNELS = 3
+
+
+class Colorizer:
+    """One generator, one discriminator, and the generator's running average, which is what is served.
+
+    Batches hold `source` (N, 1, H, W), the photo's luma, and `target` (N, 3, H, W), the photo in RGB, both in [-1, 1]. With
+    `color.shrink` above 1 both networks work on pictures that much smaller: colour needs less detail than light, and whoever
+    shows the result puts it under the photo's own luma.
+    """
+
+    def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
+        if source.kind != "gray":
+            raise ValueError(f"Family 'colorizer' colours gray photos, but the data set's pictures are '{source.kind}'.")
+        self._color, self._loss, self._fabric = config.color, config.loss, fabric
+        self._half_life = config.optimizer.ema_half_life_images
+        self._window = config.discriminator.window
+        painted = 2 if self._color.generator is ColorSpace.CBCR else PICTURE_CHANNELS
+        generator = build_unet(config, source.channels, painted, side=config.augment.image_size // self._color.shrink)
+        judged = PICTURE_CHANNELS + (source.channels if self._color.discriminator_sees_gray else 0)
+        discriminator = build_discriminator(config, judged)
+        self._average = averaged_copy(generator, fabric.device)
+        self._generator, generator_optimizer = fabric.setup(generator, adam(generator, config.optimizer))
+        self._discriminator, discriminator_optimizer = fabric.setup(discriminator, adam(discriminator, config.optimizer))
+        self._optimizers: dict[str, Optimizer] = {
+            "generator": cast(Optimizer, generator_optimizer),
+            "discriminator": cast(Optimizer, discriminator_optimizer),
+        }
+
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """Generator, discriminator and averaged generator, without any wrapper of the device strategy."""
+        return nn.ModuleDict(
+            {"generator": self._generator.module, "discriminator": self._discriminator.module, "average": self._average}
+        )
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        return self._optimizers
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Updates the discriminator, the generator, then the average."""
+        gray, target = shrink(batch["source"], self._color.shrink), shrink(batch["target"], self._color.shrink)
+        painted = self._generator(gray, self._draw_noise(gray))
+        fake = _Picture.painted(painted, gray, self._color.generator)
+        real = _Picture.of_rgb(target)
+        judged = random_window(gray.shape[2:], self._window)
+        real_loss, fake_loss = self._step_discriminator(self._shown(real, gray)[judged], self._shown(fake, gray)[judged])
+        generator_losses = self._step_generator(fake, real, gray, judged)
+        update_average(self._average, self._generator.module, len(gray) * self._fabric.world_size, self._half_life)
+        losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
+        return {name: loss.item() for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> Tensor:
+        """Pictures of the averaged generator under the photos' own luma, uint8 (N, H, W, 3)."""
+        gray = batch["source"]
+        small = shrink(gray, self._color.shrink)
+        with self._fabric.autocast():
+            painted = self._average(small, self._draw_noise(small))
+        return decode_picture(color_under_luma(_Picture.painted(painted, small, self._color.generator).rgb, gray))
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """The generator and its average start as the served generator; the discriminator, which is not served, as it is."""
+        own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
+        try:
+            self._generator.module.load_state_dict(own)
+            self._average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
+        except RuntimeError as error:
+            raise ValueError(f"The model's weights are not those of this generator: {error}") from error
+
+    def exportable(self) -> Exportable:
+        served = ServedColorizer(copy.deepcopy(self._average).float().cpu(), self._color.generator, self._color.shrink)
+        noise_size = self._average.noise_size
+        latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
+        return Exportable(module=served.eval(), image_names=("image",), latent=latent, compose="chroma")
+
+    def _draw_noise(self, gray: Tensor) -> Tensor:
+        return torch.empty(len(gray), self._average.noise_size, device=gray.device).bernoulli_(0.5)
+
+    def _shown(self, picture: _Picture, gray: Tensor) -> Tensor:
+        """What the discriminator sees of a picture."""
+        seen = picture.ycbcr if self._color.discriminator is ColorSpace.YCBCR else picture.rgb
+        return torch.cat([gray, seen], dim=1) if self._color.discriminator_sees_gray else seen
+
+    def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        kind = self._loss.adversarial
+        self._discriminator.requires_grad_(True)
+        real_loss = adversarial_loss(self._discriminator(real), is_real=True, kind=kind)
+        fake_loss = adversarial_loss(self._discriminator(fake.detach()), is_real=False, kind=kind)
+        self._optimizers["discriminator"].zero_grad()
+        self._fabric.backward(0.5 * (real_loss + fake_loss))
+        self._optimizers["discriminator"].step()
+        return real_loss.detach(), fake_loss.detach()
+
+    def _step_generator(self, fake: _Picture, real: _Picture, gray: Tensor, judged: Window) -> dict[str, Tensor]:
+        self._discriminator.requires_grad_(False)
+        logits = self._discriminator(self._shown(fake, gray)[judged])
+        in_ycbcr = self._color.generator is ColorSpace.YCBCR
+        losses = {
+            "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
+            "l1": l1_loss(fake.ycbcr, real.ycbcr) if in_ycbcr else l1_loss(fake.rgb, real.rgb),
+            "chroma_l1": l1_loss(fake.ycbcr[:, 1:], real.ycbcr[:, 1:]),
+        }
+        # G* = arg min  lambda_adversarial * L_adversarial + lambda_l1 * L_1 + lambda_chroma * L_1(Cb, Cr)
+        weights = {
+            "adversarial": self._loss.lambda_adversarial,
+            "l1": self._loss.lambda_l1,
+            "chroma_l1": self._loss.lambda_chroma,
+        }
+        self._optimizers["generator"].zero_grad()
+        self._fabric.backward(cast(Tensor, sum(weights[name] * loss for name, loss in losses.items())))
+        self._optimizers["generator"].step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+class _Picture:
+    """One batch of pictures in both spaces, (N, 3, H, W) in [-1, 1]."""
+
+    def __init__(self, rgb: Tensor, ycbcr: Tensor) -> None:
+        self.rgb, self.ycbcr = rgb, ycbcr
+
+    @classmethod
+    def of_rgb(cls, rgb: Tensor) -> _Picture:
+        return cls(rgb, rgb_to_ycbcr(rgb))
+
+    @classmethod
+    def painted(cls, painted: Tensor, gray: Tensor, space: ColorSpace) -> _Picture:
+        """What a generator of `space` painted for `gray`."""
+        if space is ColorSpace.RGB:
+            return cls.of_rgb(painted.float())
+        ycbcr = painted.float() if space is ColorSpace.YCBCR else torch.cat([gray, painted.float()], dim=1)
+        return cls(ycbcr_to_rgb(ycbcr), ycbcr)
+
+
+class ServedColorizer(nn.Module):
+    """The served graph: gray bytes in, RGB bytes out, at the same size; colour spaces are nodes of it."""
+
+    def __init__(self, generator: nn.Module, space: ColorSpace, factor: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self._space, self._factor = space, factor
+
+    def forward(self, image: Tensor, *others: Tensor) -> Tensor:
+        """image: uint8 (N, H, W, 1); then the latent (N, noise_size) where there is one. Result: uint8 (N, H, W, 3)."""
+        gray = encode_picture(image)
+        small = shrink(gray, self._factor)
+        noise = others[0] if others else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
+        rgb = _Picture.painted(self.generator(small, noise), small, self._space).rgb
+        return decode_picture(color_under_luma(rgb, gray) if self._factor > 1 else rgb)
