@@ -24,6 +24,8 @@ from training.session import Placement, run_training
 from training.trained import open_trained
 
 STEPS, BATCH = 2, 2
+KINDS = {"pix2pix": ("line", "labels"), "colorizer": ("gray",)}
+"""Kinds of pictures that each family translates; a family without a row fails here."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
     )
 
 
-@pytest.fixture(scope="module", params=[(family, kind) for family in FAMILIES for kind in ("line", "labels")], ids="-".join)
+@pytest.fixture(scope="module", params=[(family, kind) for family in FAMILIES for kind in KINDS[family]], ids="-".join)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Trains two steps, exports, and serves the model beside a broken one."""
     family, kind = request.param
@@ -88,9 +90,13 @@ def test_trained_model_answers_with_a_picture(served: Served) -> None:
 def test_server_gives_the_picture_that_the_exporter_wrote(served: Served) -> None:
     sample = served.manifest.samples[0]
     files = {name: (served.folder / path).read_bytes() for name, path in sample.inputs.items()}
-    np.testing.assert_array_equal(
-        _translate(served, sample.seed, **files), np.asarray(Image.open(served.folder / sample.output))
-    )
+    answer = _translate(served, sample.seed, **files)
+    if served.manifest.output.compose == "chroma":
+        # Its colour is laid along the photo's edges, under the photo's own luma.
+        photo = np.asarray(Image.open(io.BytesIO(served.sample()))).astype(float)
+        assert np.abs(answer @ [0.299, 0.587, 0.114] - photo).max() <= 1
+    else:
+        np.testing.assert_array_equal(answer, np.asarray(Image.open(served.folder / sample.output)))
 
 
 def test_self_test_of_the_exported_model_passes(served: Served) -> None:
@@ -107,7 +113,7 @@ def test_seeds_reproduce_and_vary(served: Served) -> None:
 
 def test_hints_change_the_picture(served: Served) -> None:
     if served.manifest.input("hints") is None:
-        assert served.manifest.inputs[0].kind == "labels"
+        assert served.manifest.inputs[0].kind != "line"
         return
     dabs = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     dabs.paste((20, 200, 30, 255), (8, 8, 24, 24))

@@ -90,16 +90,16 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
 ) -> None:
     """Measures L1, PSNR and SSIM on held-out pairs and writes a sheet of samples and report.html."""
-    from training.evaluate import evaluate_run
+    from training.evaluate import FIGURE_TITLES, evaluate_run
     from training.report import write_report
     from training.trained import open_trained
 
     evaluation = evaluate_run(open_trained(run, data), split=split, seed=seed)
-    table = Table(
-        "protocol", "L1", "PSNR, dB", "SSIM", title=f"{evaluation.recipe}, {split}, {evaluation.images:,} images seen"
-    )
+    names = list(evaluation.figures[0].values)
+    titles = [FIGURE_TITLES[name] for name in names]
+    table = Table("protocol", *titles, title=f"{evaluation.recipe}, {split}, {evaluation.images:,} images seen")
     for figures in evaluation.figures:
-        table.add_row(figures.name, f"{figures.l1:.4f}", f"{figures.psnr:.2f}", f"{figures.ssim:.3f}")
+        table.add_row(figures.name, *(f"{figures.values[name]:.4g}" for name in names))
     Console().print(table)
     console.print(f"Look at {run / 'evaluation.png'} and {write_report(run)}.")
 

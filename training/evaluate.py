@@ -17,6 +17,8 @@ from rich.progress import track
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from training.color_figures import lab_intersection, mean_colorfulness
+from training.colorspace import color_under_luma
 from training.config import HintConfig
 from training.datasets import DatasetInfo, ImagesU8, PairedDataset, displayable
 from training.encoding import decode_picture, encode_picture
@@ -28,6 +30,16 @@ from training.trained import TrainedRun
 
 BATCH = 4
 SHEET_PAIRS = 12
+FIGURE_TITLES = {
+    "l1": "L1",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "colorfulness": "colourfulness",
+    "true_colorfulness": "of the real photos",
+    "lab_intersection": "a*b* intersection",
+}
+"""Every figure by name. L1 is the mean absolute difference of RGB in [0, 1]; PSNR is taken of each picture, then averaged;
+SSIM is of RGB with a Gaussian window of 11 pixels; `color_figures.py` explains the others."""
 FIGURES_FILE, SHEET_FILE = "evaluation.json", "evaluation.png"
 
 
@@ -39,17 +51,13 @@ class Figures(_Strict):
     """Means over the pictures of one protocol.
 
     Attributes:
-        l1: Mean absolute difference of RGB in [0, 1].
-        psnr: dB, of each picture, then averaged.
-        ssim: Of RGB with a Gaussian window of 11 pixels.
+        values: By the names of `FIGURE_TITLES`.
     """
 
     name: str
     protocol: str
     pairs: int
-    l1: float
-    psnr: float
-    ssim: float
+    values: dict[str, float]
 
 
 class Evaluation(_Strict):
@@ -81,7 +89,12 @@ def evaluate_run(trained: TrainedRun, split: str = "val", seed: int = 0) -> Eval
     figures, shown = [], []
     for trial in trials(dataset, has_hints="hints" in trained.exportable.image_names, seed=seed):
         pictures = _translate_all(trained.exportable, trial, seed)
-        figures.append(measure(trial, pictures, _protocol(trial, dataset, trained.images, seed)))
+        protocol = _protocol(trial, dataset, trained.images, seed)
+        if trained.exportable.compose == "chroma":
+            pictures = _under_luma(pictures, trial.inputs["image"])
+            figures.append(_with_color(measure(trial, pictures, protocol), pictures, trial.target))
+        else:
+            figures.append(measure(trial, pictures, protocol))
         shown.append((trial, pictures))
     evaluation = Evaluation(recipe=dataset.info.recipe, split=split, images=trained.images, figures=tuple(figures))
     (trained.run.root / FIGURES_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
@@ -121,7 +134,26 @@ def measure(trial: Trial, pictures: ImagesU8, protocol: str) -> Figures:
         l1 = (made - wanted).abs().mean(dim=(1, 2, 3)).sum()
         sums += np.array([float(l1), float(psnr), float(torch.as_tensor(ssim))])
     l1_mean, psnr_mean, ssim_mean = (round(float(value), 4) for value in sums / len(pictures))
-    return Figures(name=trial.name, protocol=protocol, pairs=len(pictures), l1=l1_mean, psnr=psnr_mean, ssim=ssim_mean)
+    values = {"l1": l1_mean, "psnr": psnr_mean, "ssim": ssim_mean}
+    return Figures(name=trial.name, protocol=protocol, pairs=len(pictures), values=values)
+
+
+def _with_color(figures: Figures, pictures: ImagesU8, target: ImagesU8) -> Figures:
+    colors = {
+        "colorfulness": round(mean_colorfulness(pictures), 2),
+        "true_colorfulness": round(mean_colorfulness(target), 2),
+        "lab_intersection": round(lab_intersection(pictures, target), 4),
+    }
+    return figures.model_copy(update={"values": figures.values | colors})
+
+
+def _under_luma(pictures: ImagesU8, gray: ImagesU8) -> ImagesU8:
+    """What people get of a colouriser: its colour under the photo's own luma."""
+    parts = []
+    for start in range(0, len(pictures), BATCH):
+        made, luma = (encode_picture(torch.from_numpy(images[start : start + BATCH].copy())) for images in (pictures, gray))
+        parts.append(decode_picture(color_under_luma(made, luma)).numpy())
+    return np.concatenate(parts)
 
 
 def _translate_all(exportable: Exportable, trial: Trial, seed: int) -> ImagesU8:

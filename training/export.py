@@ -116,10 +116,17 @@ def _published_config(trained: TrainedRun) -> dict[str, Any]:
     config = trained.config.model_dump(mode="json")
     config["data"] = f"data/{trained.info.recipe}"
     if start := trained.config.init_from:
-        config["init_from"] = str(Path("runs", *start.parts[-3:]) if start.is_absolute() else start)
+        config["init_from"] = str(_published_start(start))
     if changes := trained.run.read_changes():
         config["changes"] = changes
     return config
+
+
+def _published_start(start: Path) -> Path:
+    """Where the weights to start from would lie for anyone: a run's checkpoint or a model's folder."""
+    if not start.is_absolute():
+        return start
+    return Path("runs", *start.parts[-3:]) if start.suffix == ".ckpt" else Path("models", start.name)
 
 
 def export_model(
@@ -352,9 +359,9 @@ def _metrics(evaluation: Evaluation | None) -> tuple[Metric, ...]:
     if evaluation is None:
         return ()
     return tuple(
-        Metric(name=f"{figures.name}/{name}", value=getattr(figures, name), protocol=figures.protocol)
+        Metric(name=f"{figures.name}/{name}", value=value, protocol=figures.protocol)
         for figures in evaluation.figures
-        for name in ("l1", "psnr", "ssim")
+        for name, value in figures.values.items()
     )
 
 

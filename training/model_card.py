@@ -8,9 +8,8 @@ from typing import Any
 
 from training.config import CONFIG_FOLDER
 from training.datasets import DatasetInfo
+from training.evaluate import FIGURE_TITLES
 from training.recipes import RECIPES
-
-_FIGURE_NAMES = {"l1": "L1", "psnr": "PSNR (dB)", "ssim": "SSIM"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _figures(card: Card) -> str:
     for metric in metrics:
         rows.setdefault(metric["protocol"], {})[metric["name"].rpartition("/")[2]] = metric["value"]
     names = list(next(iter(rows.values())))
-    head = "| protocol | " + " | ".join(_FIGURE_NAMES.get(name, name) for name in names) + " |"
+    head = "| protocol | " + " | ".join(FIGURE_TITLES.get(name, name) for name in names) + " |"
     cells = {protocol: " | ".join(f"{row[name]:.4g}" for name in names) for protocol, row in rows.items()}
     body = "\n".join(f"| {protocol} | {figures} |" for protocol, figures in cells.items())
     return f"""## Held-out figures

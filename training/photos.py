@@ -39,8 +39,8 @@ class PhotoFolder:
             name = path.relative_to(self.root).as_posix()
             try:
                 pixels = read_square(path, self.size)
-            except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-                self.rejects[name] = f"cannot be read ({type(error).__name__})"
+            except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+                self.rejects[name] = "cannot be read"
                 continue
             reason = self._fault(pixels, seen)
             if reason is None:

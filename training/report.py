@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.evaluate import SHEET_FILE, Evaluation, read_evaluation
+from training.evaluate import FIGURE_TITLES, SHEET_FILE, Evaluation, read_evaluation
 from training.run import Run
 
 REPORT_FILE = "report.html"
@@ -109,13 +109,14 @@ def _losses(records: Sequence[Mapping[str, float]]) -> str:
 def _figures(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "<h2>Held-out figures</h2><p>Not measured yet: run <code>inkwash-train evaluate</code>.</p>"
+    names = list(evaluation.figures[0].values)
     rows = "".join(
         f"<tr><td>{html.escape(figures.protocol)}</td>"
-        + "".join(f'<td class="number">{value:.4g}</td>' for value in (figures.l1, figures.psnr, figures.ssim))
+        + "".join(f'<td class="number">{figures.values[name]:.4g}</td>' for name in names)
         + "</tr>"
         for figures in evaluation.figures
     )
-    head = "<tr><th>protocol</th><th>L1</th><th>PSNR (dB)</th><th>SSIM</th></tr>"
+    head = "<tr><th>protocol</th>" + "".join(f"<th>{FIGURE_TITLES[name]}</th>" for name in names) + "</tr>"
     return f"<h2>Held-out figures</h2><table>{head}{rows}</table>"
 
 

@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from training.config import TrainConfig, parse_config
+from training.photos import to_luma
 
 TINY = 32
 
@@ -51,7 +52,7 @@ def tiny_config(tmp_path: Path) -> BuildConfig:
 
 
 def tiny_pairs(count: int = 6, kind: str = "line") -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Squares: drawn or labelled, and painted in a colour that their place decides."""
+    """Squares: drawn, labelled or photographed in gray, and painted in a colour that their place decides."""
     source = np.full((count, TINY, TINY, 1), 255 if kind == "line" else 0, np.uint8)
     target = np.full((count, TINY, TINY, 3), 255, np.uint8)
     for index in range(count):
@@ -59,4 +60,4 @@ def tiny_pairs(count: int = 6, kind: str = "line") -> tuple[np.ndarray[Any, Any]
         inside = (index, slice(top, top + 14), slice(left, left + 14))
         source[inside] = 0 if kind == "line" else 1 + index % 2
         target[inside] = (20 + 30 * index, 200 - 25 * index, 90)
-    return source, target
+    return (to_luma(target) if kind == "gray" else source), target

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from training.datasets import DatasetInfo, Origin, Pairs, PaletteEntry, digest, write_dataset
+from training.photos import to_luma
 
 SIDE = 32
 
@@ -28,7 +29,7 @@ PALETTE = tuple(
 
 
 def make_pairs(kind: str, count: int, seed: int = 0) -> Pairs:
-    """Squares at random places: outlined (line) or labelled, and painted."""
+    """Squares at random places: outlined (line), labelled or gray, and painted."""
     generator = np.random.default_rng(seed)
     source = np.full((count, SIDE, SIDE, 1), 255 if kind == "line" else 0, np.uint8)
     target = np.full((count, SIDE, SIDE, 3), 255, np.uint8)
@@ -36,10 +37,10 @@ def make_pairs(kind: str, count: int, seed: int = 0) -> Pairs:
         source[k, top : top + 16, left : left + 16] = 0 if kind == "line" else 1
         source[k, top + 3 : top + 13, left + 3 : left + 13] = 255 if kind == "line" else 2
         target[k, top : top + 16, left : left + 16] = (200, 40 + 8 * top, 40 + 8 * left)
-    return Pairs([f"square-{k}" for k in range(count)], source, target)
+    return Pairs([f"square-{k}" for k in range(count)], to_luma(target) if kind == "gray" else source, target)
 
 
-def make_dataset(root: Path, kind: Literal["line", "labels"] = "line", origin: Origin = FREE) -> DatasetInfo:
+def make_dataset(root: Path, kind: Literal["line", "labels", "gray"] = "line", origin: Origin = FREE) -> DatasetInfo:
     """Writes a prepared set of 8 + 5 pairs."""
     splits = {"train": make_pairs(kind, 8), "val": make_pairs(kind, 5, seed=1)}
     info = DatasetInfo(

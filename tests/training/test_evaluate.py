@@ -1,5 +1,6 @@
 """Evaluation: figures that are right on known pictures, the same each time, and hints that lie where they should."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 
 from tests.training.conftest import BuildConfig
 from tests.training.synthetic import SIDE, make_dataset
-from training.config import TrainConfig
+from training.config import HintConfig, TrainConfig
 from training.datasets import DatasetError, PairedDataset
-from training.encoding import encode_hints
+from training.encoding import encode_hints, encode_picture
 from training.evaluate import Trial, evaluate_run, measure, read_evaluation, trials
 from training.families.protocol import Exportable
+from training.hints import HintSampler
 from training.run import Run
 from training.session import Placement, run_training
 from training.trained import TrainedRun, open_trained
@@ -46,15 +48,15 @@ def _trial(target: np.ndarray) -> Trial:  # type: ignore[type-arg]
 
 def test_figures_of_equal_pictures_are_perfect(dataset: PairedDataset) -> None:
     figures = measure(_trial(dataset.target), dataset.target.copy(), "same")
-    assert (figures.l1, figures.ssim) == (0.0, 1.0)
+    assert (figures.values["l1"], figures.values["ssim"]) == (0.0, 1.0)
     assert figures.pairs == 5
 
 
 def test_figures_of_a_known_difference() -> None:
     target = np.full((6, SIDE, SIDE, 3), 100, np.uint8)
     figures = measure(_trial(target), target + 51, "a fifth brighter")
-    assert figures.l1 == pytest.approx(0.2)
-    assert figures.psnr == pytest.approx(-20 * np.log10(0.2), abs=1e-3)  # rounded to four digits
+    assert figures.values["l1"] == pytest.approx(0.2)
+    assert figures.values["psnr"] == pytest.approx(-20 * np.log10(0.2), abs=1e-3)  # rounded to four digits
 
 
 def test_figures_are_means_over_pictures_whatever_the_batches() -> None:
@@ -62,7 +64,7 @@ def test_figures_are_means_over_pictures_whatever_the_batches() -> None:
     made = target.copy()
     made[4] = 255
     made[:4] = 1
-    assert measure(_trial(target), made, "").psnr == pytest.approx((4 * 20 * np.log10(255) + 0) / 5, abs=1e-3)
+    assert measure(_trial(target), made, "").values["psnr"] == pytest.approx((4 * 20 * np.log10(255) + 0) / 5, abs=1e-3)
 
 
 def test_model_without_hints_is_asked_plainly_only(dataset: PairedDataset) -> None:
@@ -81,7 +83,10 @@ def test_hints_show_the_targets_colors(dataset: PairedDataset) -> None:
 def test_hints_are_what_training_saw(dataset: PairedDataset) -> None:
     _, own, _ = trials(dataset, has_hints=True, seed=0)
     encoded = encode_hints(torch.from_numpy(own.inputs["hints"]))
-    assert set(encoded[:, 3].unique().tolist()) == {0.0, 1.0}
+    config = HintConfig(enabled=True, none_share=0.0, recolor_share=0.0, max_dabs=12)
+    pictures = encode_picture(torch.from_numpy(dataset.target[:4].copy()))  # the first batch of the trials
+    _, drawn = HintSampler(config)(pictures, torch.Generator().manual_seed(0))
+    assert (encoded[:4] - drawn).abs().max() < 2.5 / 127.5  # colour and alpha were rounded to bytes on the way
     assert not encoded[:, :3][(encoded[:, 3:] == 0).expand(-1, 3, -1, -1)].any()
 
 
@@ -119,3 +124,20 @@ def test_trained_run_is_opened_with_its_averaged_weights(tmp_path: Path, tiny_co
     served = dict(trained.exportable.module.named_parameters())["generator.last.convolution.1.weight"]
     assert trained.images == 4
     torch.testing.assert_close(served.detach(), average)
+
+
+def test_a_colouriser_is_judged_under_the_photos_own_luma(tmp_path: Path, tiny_config: BuildConfig) -> None:
+    """A module that answers in flat red keeps the light of each photo once composed, and its colour is measured."""
+    trained = _trained(tmp_path, tiny_config(), ("image",))
+    painted = dataclasses.replace(trained, exportable=Exportable(_Red(), ("image",), None, compose="chroma"))
+    plain = dataclasses.replace(trained, exportable=Exportable(_Red(), ("image",), None))
+    composed, replaced = (evaluate_run(run).figures[0].values for run in (painted, plain))
+    assert composed["l1"] != replaced["l1"]
+    assert composed.keys() - replaced.keys() == {"colorfulness", "true_colorfulness", "lab_intersection"}
+    assert 0 <= composed["lab_intersection"] < 1
+    assert composed["colorfulness"] > 0
+
+
+class _Red(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.tensor([200, 40, 40], dtype=torch.uint8).expand(*image.shape[:3], 3)

@@ -43,7 +43,7 @@ EVALUATION = Evaluation(
     recipe="squares",
     split="val",
     images=1234,
-    figures=(Figures(name="plain", protocol="squares, all 5 pairs", pairs=5, l1=0.25, psnr=11.5, ssim=0.5),),
+    figures=(Figures(name="plain", protocol="squares, all 5 pairs", pairs=5, values={"l1": 0.25, "psnr": 11.5, "ssim": 0.5}),),
 )
 
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from tests.training.synthetic import facade_file
 from training.datasets import PairedDataset, read_info
+from training.photos import is_held_out, read_square
 from training.prepare import median_stroke_width, prepare
 from training.recipes import RECIPES
 from training.recipes.facades import PALETTE, snap_labels
@@ -197,7 +198,7 @@ def test_stroke_width_is_measured_in_pixels(width: int) -> None:
 def test_every_recipe_draws_its_own_samples(name: str) -> None:
     recipe = RECIPES[name]
     drawn = recipe.drawings(128, 4.0)
-    assert len(drawn) >= 4
+    assert len(drawn) >= 3
     for drawing in drawn:
         image = drawing.inputs["image"]
         assert image.shape == (128, 128, 1)
@@ -215,3 +216,78 @@ def test_emoji_drawings_use_the_given_pen_and_some_have_hints() -> None:
     drawn = RECIPES["noto-emoji"].drawings(256, 8.0)
     assert median_stroke_width(np.stack([drawing.inputs["image"] for drawing in drawn])) == pytest.approx(8, abs=0.7)
     assert {bool(drawing.inputs["hints"][..., 3].any()) for drawing in drawn} == {True, False}
+
+
+def _photo(color: tuple[int, int, int], size: tuple[int, int] = (80, 40)) -> Image.Image:
+    """A coloured disc on gray, so that it has colour and a middle."""
+    photo = Image.new("RGB", size, (128, 128, 128))
+    ImageDraw.Draw(photo).ellipse((size[0] // 2 - 18, 2, size[0] // 2 + 18, 38), fill=color)
+    return photo
+
+
+def _photo_folder(root: Path) -> Path:
+    for k in range(60):
+        (root / f"class-{k % 3}").mkdir(parents=True, exist_ok=True)
+        _photo((250, 4 * k, 30)).save(root / f"class-{k % 3}" / f"{k:02d}.png")
+    Image.new("RGB", (50, 50), (90, 90, 90)).save(root / "gray.png")
+    _photo((250, 0, 30)).save(root / "double.png")
+    (root / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (root / "notes.txt").write_text("no picture either", "utf-8")
+    return root
+
+
+def test_photos_become_gray_and_colour_pairs(tmp_path: Path) -> None:
+    info = prepare("photos", _photo_folder(tmp_path / "photos"), tmp_path / "set", size=32)
+    train = PairedDataset.open(tmp_path / "set", "train")
+    assert (info.kind, info.channels) == ("gray", 1)
+    assert sum(info.counts.values()) == 60
+    assert info.counts["val"] >= 1
+    weighted = train.target.astype(np.float64) @ [0.299, 0.587, 0.114]
+    assert np.abs(weighted - train.source[..., 0]).max() <= 0.51  # rounding
+    assert tuple(train.target[0, 16, 16]) == pytest.approx(
+        (250, 4 * int(train.names[0][-6:-4]), 30), abs=3
+    )  # cut in the middle
+
+
+def test_photos_that_teach_nothing_are_left_out_with_a_reason(tmp_path: Path) -> None:
+    info = prepare("photos", _photo_folder(tmp_path / "photos"), tmp_path / "set", size=32)
+    assert info.rejects == {"cannot be read": 1, "has no colour": 1, "same picture as another": 1}
+
+
+def test_photo_lies_as_the_camera_was_held(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (40, 20), (200, 30, 30))
+    photo.paste((30, 30, 200), (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right
+    photo.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    upright = read_square(tmp_path / "turned.jpg", 20)
+    assert upright[2, 10, 2] > 150 > upright[17, 10, 2]  # what was left is now above
+
+
+def test_origin_of_photos_can_be_stated_beside_them(tmp_path: Path) -> None:
+    root = _photo_folder(tmp_path / "photos")
+    lines = ('name = "Mine"', 'home_page = "https://example.org"', 'license = "CC0-1.0"', 'weights_license = "CC0-1.0"')
+    (root / "origin.toml").write_text("\n".join([*lines, "free_samples = true", 'notice = "All mine."']), "utf-8")
+    assert prepare("photos", root, tmp_path / "set", size=32).origin.name == "Mine"
+    (root / "origin.toml").write_text('nam = "Mine"', "utf-8")
+    with pytest.raises(SourceError, match=r"origin\.toml.*weights_license"):
+        prepare("photos", root, tmp_path / "set", size=32)
+
+
+def test_photos_need_a_source(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="--source DIR"):
+        prepare("photos", None, tmp_path / "set")
+
+
+def test_held_out_share_is_kept_and_depends_on_the_name_alone() -> None:
+    names = [f"{k}.jpg" for k in range(2000)]
+    assert np.mean([is_held_out(name, 0.07) for name in names]) == pytest.approx(0.07, abs=0.02)
+    assert is_held_out("7.jpg", 1.0)
+    assert not is_held_out("7.jpg", 0.0)
+
+
+def test_gallery_of_colourisers_holds_free_gray_photos() -> None:
+    drawn = RECIPES["flowers"].drawings(256, None)
+    assert len(drawn) == 3
+    assert all(drawing.inputs["image"].shape == (256, 256, 1) for drawing in drawn)
+    assert all(drawing.inputs["image"].std() > 20 for drawing in drawn)

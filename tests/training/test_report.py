@@ -29,7 +29,7 @@ def test_report_shows_curves_and_configuration(run: Run) -> None:
 
 
 def test_report_shows_figures_and_pictures(run: Run) -> None:
-    figures = Figures(name="plain", protocol="5 <pairs>", pairs=5, l1=0.125, psnr=18.5, ssim=0.75)
+    figures = Figures(name="plain", protocol="5 <pairs>", pairs=5, values={"l1": 0.125, "psnr": 18.5, "ssim": 0.75})
     evaluation = Evaluation(recipe="squares", split="val", images=50, figures=(figures,))
     (run.root / "evaluation.json").write_text(evaluation.model_dump_json(), "utf-8")
     for path in (run.root / "evaluation.png", run.samples / "000000050.png"):

@@ -148,5 +148,7 @@ class ServedGenerator(nn.Module):
         condition = encode_labels(image, self._source.classes) if is_labels else encode_picture(image)
         if self._has_hints:
             condition = torch.cat([condition, encode_hints(others[0])], dim=1)
-        noise = others[-1] if cast(int, self.generator.noise_size) else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
+        noise = (
+            others[-1] if cast(int, self.generator.noise_size) else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
+        )
         return decode_picture(self.generator(condition, noise))

@@ -42,9 +42,11 @@ def read_origin(source: Path) -> Origin:
         return ORIGIN
     try:
         return Origin.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        keys = ", ".join(Origin.model_fields)
-        raise SourceError(f"'{path}' does not state an origin ({error}); give {keys}.") from error
+    except ValidationError as error:
+        faults = ", ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}" for fault in error.errors())
+        raise SourceError(f"'{path}' does not state an origin ({faults}); give {', '.join(Origin.model_fields)}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"'{path}' is not valid TOML ({error}).") from error
 
 
 RECIPE = Recipe(
