@@ -113,7 +113,7 @@ def _announce(service: Service) -> None:
 
 @main.command()
 def translate(
-    files: Annotated[list[Path], typer.Argument(help="Pictures to translate.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures to translate: the main input, one after another.")],
     model: Annotated[str, typer.Option(help="Id of the model.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")] = Path("translated"),
     seed: Annotated[int, typer.Option(help="Seed of every picture.", min=0, max=2**32 - 1)] = 0,
@@ -121,18 +121,32 @@ def translate(
     size: Annotated[
         SizeMode | None, typer.Option(help="Of the results: the model's or the original's; the model's choice when absent.")
     ] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="NAME=FILE: a further input, the same for every file; may be repeated.")
+    ] = None,
     models: Models = None,
     device: Device = None,
 ) -> None:
     """Translate files without a server; a file that cannot be used is told and passed over, and the exit code is 1."""
     settings = _settings(models_dir=tuple(models) if models else None, device=device)
     logs.configure("warning", settings.log_format)
+    options = BatchOptions(seed, image_format, size, _named_files(inputs or []))
     try:
-        failed = translate_files(settings, files, model, out, BatchOptions(seed, image_format, size), errors)
+        failed = translate_files(settings, files, model, out, options, errors)
     except ConfigurationError as error:
         _fail(str(error))
     if failed:
         raise typer.Exit(1)
+
+
+def _named_files(given: list[str]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for text in given:
+        name, separator, path = text.partition("=")
+        if not separator or not path or name in named:
+            _fail(f"--input is '{text}'; write NAME=FILE, each name once.")
+        named[name] = Path(path)
+    return named
 
 
 @main.command("models")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -14,21 +14,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from server.catalog import Entry, bundled_folder, read_catalog
 from server.errors import ApiError, ConfigurationError, ModelError
 from server.imaging import ImageLimits, encode
+from server.manifest import Manifest
 from server.processors import usable_cores
 from server.providers import check_distributions, choose
 from server.requests import FORMATS, JSON_TYPE
 from server.session import Session, SessionOptions, installed_distributions, why_unusable
 from server.settings import Settings
-from server.translator import SizeMode, check_tiles, checked_parameters, default_size, finish, load_session, prepare, run
+from server.translator import (
+    SizeMode,
+    check_tiles,
+    checked_parameters,
+    default_size,
+    finish,
+    input_name,
+    load_session,
+    prepare,
+    run,
+)
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is asked of each file; `size` is the model's own choice when absent."""
+    """What is asked of each file; `size` is the model's own choice when absent, `inputs` are files by name."""
 
     seed: int = 0
     image_format: str = "png"
     size: SizeMode | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
 def translate_files(
@@ -96,6 +108,7 @@ class _Translator:
     most_tiled_pixels: int
     options: BatchOptions
     media_type: str
+    further: Mapping[str, bytes]
 
     @classmethod
     def open(cls, settings: Settings, model_id: str, options: BatchOptions) -> Self:
@@ -104,15 +117,31 @@ class _Translator:
             raise ConfigurationError(f"--format is '{options.image_format}'; it must be png, jpeg or webp.")
         limits = ImageLimits(settings.max_pixels, settings.max_side)
         entry, session = _load(settings, model_id, limits)
-        return cls(entry, session, limits, settings.max_tiled_pixels, options, media_type)
+        further = _read_inputs(entry.manifest, options.inputs)
+        return cls(entry, session, limits, settings.max_tiled_pixels, options, media_type, further)
 
     def translate(self, content: bytes) -> bytes:
         manifest = self.entry.manifest
         size = self.options.size or default_size(manifest)
-        pictures = {manifest.inputs[0].name: content}
+        pictures = {manifest.inputs[0].name: content, **self.further}
         prepared = prepare(manifest, pictures, checked_parameters(manifest, {}), self.limits, size)
         check_tiles(prepared, 1, self.most_tiled_pixels)
         return encode(finish(prepared, run(manifest, prepared, self.options.seed, self.session), size), self.media_type)
+
+
+def _read_inputs(manifest: Manifest, files: Mapping[str, Path]) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    for name, path in files.items():
+        try:
+            resolved = input_name(manifest, name)
+            if resolved == manifest.inputs[0].name:
+                raise ConfigurationError(f"--input {name}={path}: '{resolved}' is the main input; give it as a file by itself.")
+            contents[resolved] = path.read_bytes()
+        except ApiError as error:
+            raise ConfigurationError(f"--input {name}={path}: {error.detail}") from None
+        except OSError as error:
+            raise ConfigurationError(f"--input {name}={path}: {error.strerror}.") from None
+    return contents
 
 
 def _load(settings: Settings, model_id: str, limits: ImageLimits) -> tuple[Entry, Session]:

@@ -16,13 +16,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from server.arrays import is_array, read_header
 from server.errors import BadImageError, BadParameterError, ImageTooLargeError
 from server.manifest import FlexibleSize, Size
+from server.tiff import check_mode, first_page, is_tiff
 
 Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Told by the bytes themselves; a declared type is never believed."""
+
+PHOTO_TYPES = ("image/tiff", "application/x-npy")
+"""What is read where a photo is wanted, besides what is read everywhere."""
 
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp")
 JPEG_QUALITY = 90
@@ -72,11 +77,18 @@ class Fit:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded, upright picture. `width` and `height` are those of the file, which may be larger than the pixels here."""
+    """A decoded, upright picture. `width` and `height` are those of the file, which may be larger than the pixels here.
 
-    image: Image.Image
+    It is one image, or one gray image for each channel of an array that is neither gray nor RGB.
+    """
+
+    bands: tuple[Image.Image, ...]
     width: int
     height: int
+
+    @property
+    def image(self) -> Image.Image:
+        return self.bands[0]
 
 
 def open_image(content: bytes, limits: ImageLimits, enough: int | None = None) -> Picture:
@@ -91,24 +103,53 @@ def open_image(content: bytes, limits: ImageLimits, enough: int | None = None) -
         BadImageError: not one of the formats, or truncated or damaged.
         ImageTooLargeError: too many pixels or too long a side.
     """
+    return _decode(content, limits, enough, FORMATS, "a PNG, JPEG or WebP image")
+
+
+def open_photo(content: bytes, limits: ImageLimits, enough: int | None = None) -> Picture:
+    """Like `open_image`, and the first page of a TIFF or a NumPy array as well; 16 bits and floats become 8 bits.
+
+    Raises:
+        BadImageError, ImageTooLargeError: as of `open_image`.
+    """
+    if is_array(content):
+        return _of_array(content, limits)
+    if is_tiff(content):  # of any other sort of TIFF, Pillow is not asked to try
+        return _decode(first_page(content), limits, enough, ("TIFF",), "a TIFF image of gray or RGB with 8 or 16 bits")
+    return _decode(content, limits, enough, FORMATS, "a PNG, JPEG, WebP, TIFF or NumPy image")
+
+
+def _of_array(content: bytes, limits: ImageLimits) -> Picture:
+    array = read_header(content)
+    height, width, channels = array.shape
+    _check_size(width, height, limits)
+    pixels = array.pixels()
+    if channels == 3:
+        return Picture((Image.fromarray(pixels),), width, height)
+    return Picture(tuple(Image.fromarray(pixels[:, :, channel]) for channel in range(channels)), width, height)
+
+
+def _decode(content: bytes, limits: ImageLimits, enough: int | None, formats: tuple[str, ...], accepted: str) -> Picture:
     if not content:
-        raise BadImageError("The image is empty; send the bytes of a PNG, JPEG or WebP file.")
+        raise BadImageError(f"The image is empty; send {accepted}.")
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             width, height = image.size
             _check_size(width, height, limits)
+            if image.format == "TIFF":
+                check_mode(image)
             if enough:
                 image.draft(None, (enough, enough))
             image.load()
             if image.getexif().get(ExifTags.Base.Orientation, 1) in _QUARTER_TURNS:
                 width, height = height, width
-            return Picture(ImageOps.exif_transpose(image), width, height)
-    except ImageTooLargeError:
+            return Picture((ImageOps.exif_transpose(image),), width, height)
+    except (BadImageError, ImageTooLargeError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLargeError(_too_large_text(limits)) from None
     except UnidentifiedImageError:
-        raise BadImageError("These bytes are not a PNG, JPEG or WebP image; convert the picture to one of them.") from None
+        raise BadImageError(f"These bytes are not {accepted}; convert the picture to one.") from None
     except Exception as error:  # decoders raise whatever they stumble over: OSError, SyntaxError, struct.error ...
         raise BadImageError(f"The image is truncated or damaged ({_reason(error)}); save it again and resend it.") from None
 

@@ -102,9 +102,10 @@ class PaletteEntry(_Strict):
 class ImageInput(_Strict):
     """One image input of the graph: `uint8 (N, H, W, channels)`.
 
-    On the wire an image input is always a picture (PNG, JPEG, WebP). `line` and `gray` are read as gray, `labels` as RGB
-    colours that are snapped to the palette and become class indices (channels 1), `hints` as RGBA with alpha 0 where nothing
-    is hinted, `photo` as RGB. Transparent parts of other kinds are laid over `background`.
+    On the wire an image input is a picture (PNG, JPEG, WebP; `photo` and `gray` also TIFF or a NumPy array). `line` and `gray`
+    are read as gray, `labels` as RGB colours that are snapped to the palette and become class indices (channels 1), `hints` as
+    RGBA with alpha 0 where nothing is hinted, `photo` as RGB, as gray (channels 1) or as an array of any other number of
+    channels. Transparent parts of other kinds are laid over `background`.
     """
 
     name: Name

@@ -25,7 +25,7 @@ from server.errors import (
     UnknownInputError,
     UnsupportedMediaTypeError,
 )
-from server.imaging import MEDIA_TYPES
+from server.imaging import MEDIA_TYPES, PHOTO_TYPES
 from server.manifest import Manifest
 from server.negotiation import choose_media_type
 from server.schemas import TranslateBody
@@ -41,7 +41,7 @@ from server.translator import (
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
-RAW_TYPES = (*MEDIA_TYPES, "image/jpg", "application/octet-stream", "")
+RAW_TYPES = (*MEDIA_TYPES, *PHOTO_TYPES, "image/jpg", "application/octet-stream", "")
 """Bodies that are the main input itself; `curl -T` sends no type, and the bytes tell the format anyway."""
 
 OFFERED = (*MEDIA_TYPES, JSON_TYPE)
@@ -93,9 +93,8 @@ async def read_call(request: Request, manifest: Manifest, limits: BodyLimits, of
     media_type = _wanted_type(request.headers.get("accept"), query.pop("format", None))
     size = _size_mode(query.pop("size", None), manifest)
     if content_type not in (*RAW_TYPES, JSON_TYPE, MULTIPART_TYPE):
-        raise UnsupportedMediaTypeError(
-            f"The content type is '{content_type[:80]}'; send {', '.join(MEDIA_TYPES)}, {MULTIPART_TYPE} or {JSON_TYPE}."
-        )
+        accepted = ", ".join((*MEDIA_TYPES, *PHOTO_TYPES, MULTIPART_TYPE))
+        raise UnsupportedMediaTypeError(f"The content type is '{content_type[:80]}'; send {accepted} or {JSON_TYPE}.")
     _finish_call({}, query, manifest, media_type, size)
     given = await _read_given(request, content_type, manifest, limits, offload)
     return _finish_call(given.pictures, {**query, **given.values}, manifest, media_type, size)

@@ -126,7 +126,7 @@ class Mosaic:
             self._band = np.zeros((height, self._grid.across.padded * channels), np.float32)
         row, column = divmod(self._count, len(self._columns))
         left = self._grid.across.starts[column] * channels
-        weighted: Weights = tile.reshape(height, width * channels) * np.repeat(self._columns[column], channels)
+        weighted = np.multiply(tile.reshape(height, width * channels), np.repeat(self._columns[column], channels))
         weighted *= self._rows[row][:, None]
         self._band[:, left : left + width * channels] += weighted
         self._count += 1

@@ -18,6 +18,7 @@ from server.catalog import Entry
 from server.drawings import hint_pixels, label_pixels, line_pixels
 from server.errors import (
     ApiError,
+    BadImageError,
     BadParameterError,
     ImageTooLargeError,
     MissingInputError,
@@ -34,6 +35,7 @@ from server.imaging import (
     fit_onto,
     on_canvas,
     open_image,
+    open_photo,
     resize,
     restore_size,
     to_gray,
@@ -172,7 +174,9 @@ def prepare(
     main, tiling = manifest.inputs[0], manifest.output.tiling if size == "original" else None
     _check_present(manifest, pictures)
     opened = {
-        name: open_image(content, limits, None if tiling else _enough(manifest, name)) for name, content in pictures.items()
+        spec.name: _open(manifest, spec, pictures[spec.name], limits, tiling is not None)
+        for spec in manifest.inputs
+        if spec.name in pictures
     }
     first = opened[main.name]
     grid = tile_grid(first.width, first.height, main.size, tiling.overlap) if tiling else None
@@ -208,10 +212,25 @@ def _check_present(manifest: Manifest, pictures: Mapping[str, bytes]) -> None:
         raise MissingInputError(f"'{manifest.id}' needs the input '{missing[0]}'; send a picture by that name.", inputs=missing)
 
 
-def _enough(manifest: Manifest, name: str) -> int | None:
+_PHOTOS = (InputKind.PHOTO, InputKind.GRAY)
+
+
+def _open(manifest: Manifest, spec: ImageInput, content: bytes, limits: ImageLimits, is_tiled: bool) -> Picture:
+    """A picture of one input, of a format and with as many channels as its kind takes."""
+    if spec.kind not in _PHOTOS:
+        return open_image(content, limits)
+    picture = open_photo(content, limits, None if is_tiled else _enough(manifest, spec))
+    wanted = 1 if spec.channels in (1, 3) else spec.channels
+    if len(picture.bands) != wanted:
+        found = f"an array of {len(picture.bands)} channels" if len(picture.bands) > 1 else "a gray or RGB picture"
+        asked = f"a NumPy array (height, width, {wanted})" if wanted > 1 else "a gray or RGB picture"
+        raise BadImageError(f"Input '{spec.name}' is {found}; send {asked}.")
+    return picture
+
+
+def _enough(manifest: Manifest, spec: ImageInput) -> int | None:
     """A photo that ends at the graph's size need not be decoded at full size; twice as large leaves the filter its choice."""
-    spec = manifest.input(name)
-    if spec is None or spec.kind is not InputKind.PHOTO or not isinstance(spec.size, Size):
+    if spec.kind is not InputKind.PHOTO or not isinstance(spec.size, Size):
         return None
     return None if manifest.output.compose is Compose.CHROMA else 2 * max(spec.size.height, spec.size.width)
 
@@ -234,8 +253,10 @@ def _pixels(picture: Picture, fit: Fit, spec: ImageInput) -> tuple[Pixels, float
     if spec.kind is InputKind.LABELS:
         labels = label_pixels(image, fit, spec)
         return labels.pixels, labels.snapped_share
-    flat = to_gray(image, spec.background[0]) if spec.channels == 1 else to_rgb(image, spec.background)
-    return with_channels(resize(flat, fit, Image.Resampling.LANCZOS)), None
+    if spec.channels == 3:
+        return with_channels(resize(to_rgb(image, spec.background), fit, Image.Resampling.LANCZOS)), None
+    bands = [to_gray(image, spec.background[0])] if spec.channels == 1 else picture.bands
+    return np.concatenate([with_channels(resize(band, fit, Image.Resampling.LANCZOS)) for band in bands], axis=2), None
 
 
 def feeds(manifest: Manifest, prepared: Prepared, seed: int) -> dict[str, Array]:
@@ -361,9 +382,9 @@ def load_session(entry: Entry, options: SessionOptions, limits: ImageLimits) -> 
     Raises:
         ModelError: says what is wrong with it.
     """
-    for spec in entry.manifest.inputs:
-        if spec.kind is InputKind.PHOTO and spec.channels not in (1, 3):
-            raise ModelError(f"input '{spec.name}' has {spec.channels} channels; a photo that people send has 1 or 3.")
+    main, output = entry.manifest.inputs[0], entry.manifest.output
+    if output.compose is Compose.CHROMA and main.channels not in (1, 3):
+        raise ModelError(f"input '{main.name}' has {main.channels} channels; output.compose chroma needs the luma of 1 or 3.")
     session = OrtSession(entry, options)
     session.warm_up()
     self_test(entry, session, limits)

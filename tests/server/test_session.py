@@ -124,11 +124,13 @@ def test_a_golden_file_that_cannot_be_used_fails_the_self_test(tmp_path: Path, d
         load_session(entry, OPTIONS, LIMITS)
 
 
-def test_a_photo_of_many_channels_is_refused(tmp_path: Path) -> None:
+def test_a_photo_of_many_channels_is_taken(tmp_path: Path) -> None:
     graph = models.photo_graph(4)
+    text = graph.text.replace("[N,4,4,3] photo", "[N,4,4,5] photo").replace("Identity (photo)", "Slice (photo, from, to, axis)")
+    ends = {name: np.array([value], np.int64) for name, value in (("from", 0), ("to", 3), ("axis", 3))}
     inputs = (graph.inputs[0] | {"channels": 5, "background": [0] * 5},)
-    with pytest.raises(ModelError, match="has 5 channels"):
-        load_session(entry_of(tmp_path, replace(graph, inputs=inputs)), OPTIONS, LIMITS)
+    session = load_session(entry_of(tmp_path, replace(graph, text=text, inputs=inputs, constants=ends)), OPTIONS, LIMITS)
+    assert session.run({"photo": np.zeros((1, 4, 4, 5), np.uint8)}).shape == (1, 4, 4, 3)
 
 
 def test_weights_in_other_files_are_refused() -> None:
