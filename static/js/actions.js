@@ -2,7 +2,8 @@
 
 import { showHelp } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { copyPicture, drawingCanvas, saveFile, sideBySide, toPng } from "./exporting.js";
+import { copyPicture, drawingCanvas, saveFile, sideBySide } from "./exporting.js";
+import { toFile } from "./png.js";
 import { listen } from "./shortcuts.js";
 import { SWATCHES } from "./palette.js";
 import { TOOLS, toolsFor } from "./tools.js";
@@ -64,9 +65,11 @@ function shortcutsOf(page) {
     {
       keys: ["Escape"],
       label: "key.escape",
-      run: () => (page.variations.isOpen ? page.variations.close() : studio.cancelStroke()),
-      only: () => page.variations.isOpen || studio.isStroking,
+      run: () => escape(page),
+      only: () => page.variations.isOpen || studio.isStroking || page.photo.crop.isOpen || page.photo.camera.isOn,
     },
+    { keys: ["Z"], label: "full.look", run: () => void page.photo.look(), only: () => page.photo.hasPhoto },
+    { keys: ["K"], label: "camera.open", run: () => void page.photo.camera.start(), only: () => page.photo.isOffered },
     { keys: ["Control+0"], label: "view.reset", run: () => view.reset() },
     { keys: ["+", "="], label: "key.zoom_in", run: () => zoom(page, ZOOM_STEP) },
     { keys: ["-"], label: "key.zoom_out", run: () => zoom(page, 1 / ZOOM_STEP) },
@@ -76,6 +79,14 @@ function shortcutsOf(page) {
     { keys: ["?"], label: "help.open", run: () => showHelp(page.words, shortcutsOf(page)) },
     ...digitShortcuts(page),
   ];
+}
+
+/** Leaves what is open, the latest first. @param {Page} page */
+function escape({ variations, studio, photo }) {
+  if (variations.isOpen) variations.close();
+  else if (photo.camera.isOn) photo.camera.stop();
+  else if (photo.crop.isOpen) photo.crop.cancel();
+  else studio.cancelStroke();
 }
 
 /**
@@ -202,17 +213,29 @@ async function save(page, what) {
   try {
     if (what === "project") saveFile(await page.saveProject(), `${name}.inkwash`);
     else if (what === "drawing") saveFile(await drawingPng(page), `${name}-drawing.png`);
-    else if (what === "both") saveFile(await sideBySide(studio.drawing, await page.resultPng()), `${name}-both.png`);
+    else if (what === "both") saveFile(await both(page), `${name}-both.png`);
+    else if (what === "jpeg") saveFile(await page.photo.picture("image/jpeg"), `${name}.jpg`);
     else saveFile(await page.resultPng(), `${name}.png`);
   } catch (error) {
     page.fail(error);
   }
 }
 
-/** Label maps are saved as the model reads them, exact to the pixel. @param {Page} page */
-async function drawingPng({ studio }) {
+/** @param {Page} page */
+async function both(page) {
+  const { drawing } = page.studio;
+  const ofPhoto = await page.photo.both();
+  if (ofPhoto) return ofPhoto;
+  const { width, height } = drawing.size;
+  return sideBySide((canvas, ...size) => drawing.compose(canvas, ...size), width / height, await page.resultPng());
+}
+
+/** Label maps are saved as the model reads them, exact to the pixel, and photos at their own size. @param {Page} page */
+async function drawingPng({ studio, photo }) {
   const { labels } = studio.drawing;
-  if (!labels) return toPng(drawingCanvas(studio.drawing));
+  const ofPhoto = await photo.photoFile();
+  if (ofPhoto) return ofPhoto;
+  if (!labels) return toFile(drawingCanvas(studio.drawing));
   return new Blob([/** @type {BlobPart} */ (await labels.encode())], { type: "image/png" });
 }
 

@@ -65,10 +65,11 @@ export async function fetchPicture(url) {
 
 /**
  * @param {Blob} blob
+ * @param {number} [width] - scaled to, pixels
  * @returns {Promise<ImageBitmap>} upright, with the bytes' own colours
  */
-export function decodePicture(blob) {
-  return createImageBitmap(blob, { colorSpaceConversion: "none" });
+export function decodePicture(blob, width) {
+  return createImageBitmap(blob, { colorSpaceConversion: "none", ...(width && { resizeWidth: width, resizeQuality: "high" }) });
 }
 
 /**
@@ -107,6 +108,28 @@ async function post(id, wanted, n, accept) {
 }
 
 /**
+ * Translates a picture file at its own size. The answer is as large as the picture.
+ * @param {string} id
+ * @param {object} wanted
+ * @param {Blob} wanted.picture - for the main input: PNG, JPEG or WebP
+ * @param {import("./types").EncodedInput[]} [wanted.others] - further inputs
+ * @param {number} wanted.seed
+ * @param {Record<string, number>} wanted.params
+ * @param {string} wanted.type - image type wanted back
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Blob>}
+ */
+export async function translateFile(id, { picture, others = [], seed, params, type }, signal) {
+  const query = new URLSearchParams({ size: "original", seed: String(seed) });
+  for (const [name, value] of Object.entries(params)) query.set(name, String(value));
+  const form = new FormData();
+  form.set("image", picture, "image");
+  for (const { name, bytes } of others) form.set(name, new Blob([/** @type {BlobPart} */ (bytes)], { type: "image/png" }), name);
+  const response = await request(`translate/${id}?${query}`, { method: "POST", headers: { Accept: type }, body: form, signal });
+  return response.blob();
+}
+
+/**
  * How long the server asks to wait, or null when it does not answer or does not ask.
  * @returns {Promise<number | null>} seconds
  */
@@ -128,7 +151,8 @@ async function request(path, init) {
   let response;
   try {
     response = await fetch(urlOf(path), init);
-  } catch {
+  } catch (error) {
+    if (init?.signal?.aborted) throw error;
     throw new ApiError({ status: 0, code: "unreachable", title: "unreachable", detail: "", retryAfter: null });
   }
   if (response.ok) return response;

@@ -1,13 +1,17 @@
 /** A drawing: one surface per input of a model, and what is done to all of them at once. It knows neither tools nor network. */
 
+import { boxOf, cropMatrix } from "./cropgeometry.js";
 import { workingSize } from "./geometry.js";
 import { LabelSurface } from "./labelsurface.js";
 import { PaintSurface } from "./paintsurface.js";
-import { toDataUrl } from "./png.js";
+import { PhotoSurface } from "./photosurface.js";
 
 /** @typedef {import("./types").ImageInput} ImageInput */
 /** @typedef {import("./types").InputKind} InputKind */
-/** @typedef {PaintSurface | LabelSurface} AnySurface */
+/** @typedef {PaintSurface | LabelSurface | PhotoSurface} AnySurface */
+
+/** What an input is drawn on. */
+const SURFACES = { line: PaintSurface, hints: PaintSurface, labels: LabelSurface, gray: PhotoSurface, photo: PhotoSurface };
 
 export class Drawing {
   /** @param {import("./types").Manifest} manifest */
@@ -18,7 +22,7 @@ export class Drawing {
     /** @type {AnySurface[]} */
     this.surfaces = manifest.inputs.map((input) => {
       const size = "height" in input.size ? workingSize(input.size) : this.size;
-      return input.kind === "labels" ? new LabelSurface(input, size) : new PaintSurface(input, size);
+      return new SURFACES[input.kind](input, size);
     });
   }
 
@@ -45,6 +49,11 @@ export class Drawing {
     return this.surfaces.find((surface) => surface instanceof LabelSurface) ?? null;
   }
 
+  /** @returns {PhotoSurface | null} the main input, where it is a photo */
+  get photo() {
+    return this.main instanceof PhotoSurface ? this.main : null;
+  }
+
   /** Whether every layer is empty. */
   isBlank() {
     return this.surfaces.every((surface) => surface.isBlank());
@@ -67,16 +76,29 @@ export class Drawing {
   }
 
   /**
+   * Moves what is painted over a photo along with a new crop of it.
+   * @param {import("./types").Crop} before
+   * @param {import("./types").Crop} after
+   * @param {{width: number, height: number}} photo - its size, pixels
+   */
+  followCrop(before, after, photo) {
+    const [from, to] = [before, after].map((crop) => new DOMMatrix(cropMatrix(crop, photo, boxOf(crop, this.size))));
+    const change = to.multiply(from.inverse());
+    for (const surface of this.surfaces) if (surface instanceof PaintSurface) surface.remap(change);
+  }
+
+  /**
    * Commits every layer as one step.
    * @returns {(() => void) | null} toggles the step: undoes it, and redoes it when called again
    */
   commit() {
     const changes = this.surfaces.flatMap((surface) => {
-      const delta = surface.commit();
-      return delta ? [{ surface, delta }] : [];
+      const change = surface.commit();
+      // A surface takes back what it gave; what that is is its own business.
+      return change ? [() => surface.toggle(/** @type {any} */ (change))] : [];
     });
     if (!changes.length) return null;
-    return () => changes.forEach(({ surface, delta }) => surface.toggle(delta));
+    return () => changes.forEach((toggle) => toggle());
   }
 
   /**
@@ -84,8 +106,12 @@ export class Drawing {
    * @returns {Promise<import("./types").EncodedInput[]>}
    */
   encode() {
-    const sent = this.surfaces.filter((surface) => !surface.input.optional || !surface.isBlank());
-    return Promise.all(sent.map(async (surface) => ({ name: surface.input.name, bytes: await surface.encode() })));
+    return encodeAll(this.surfaces);
+  }
+
+  /** The layers beside the main one, as for sending a photo as its own file. */
+  encodeOthers() {
+    return encodeAll(this.surfaces.slice(1));
   }
 
   /** CSS colour of an empty canvas. */
@@ -120,12 +146,17 @@ export class Drawing {
   async toLayers() {
     const entries = this.surfaces.map(async (surface) => {
       const { name, kind } = surface.input;
-      const content =
-        surface instanceof LabelSurface
-          ? { kind, ...surface.size, runs: surface.toRuns() }
-          : { kind, picture: await toDataUrl(await surface.encodeFine()) };
-      return /** @type {[string, object]} */ ([name, content]);
+      return /** @type {[string, object]} */ ([name, { kind, ...(await surface.toLayer()) }]);
     });
     return Object.fromEntries(await Promise.all(entries));
   }
+}
+
+/**
+ * @param {AnySurface[]} surfaces
+ * @returns {Promise<import("./types").EncodedInput[]>}
+ */
+function encodeAll(surfaces) {
+  const sent = surfaces.filter((surface) => !surface.input.optional || !surface.isBlank());
+  return Promise.all(sent.map(async (surface) => ({ name: surface.input.name, bytes: await surface.encode() })));
 }

@@ -2,17 +2,7 @@
 
 import { byId } from "./dom.js";
 import { decodePicture } from "./api.js";
-import { toDataUrl } from "./png.js";
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @returns {Promise<Blob>}
- */
-export function toPng(canvas) {
-  return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The browser could not encode the picture."))), "image/png");
-  });
-}
+import { toDataUrl, toFile } from "./png.js";
 
 /**
  * @param {Blob} blob
@@ -36,19 +26,25 @@ export function drawingCanvas(drawing) {
   return canvas;
 }
 
+/** Largest canvas of some phones, pixels. */
+const MAX_CANVAS = 2 ** 24;
+
 /**
- * Drawing and result in one picture.
- * @param {import("./drawing.js").Drawing} drawing
+ * What was given and what was made of it in one picture.
+ * @param {(canvas: HTMLCanvasElement, width: number, height: number) => void} paint - draws what was given, so large
+ * @param {number} aspect - of what was given, width over height
  * @param {Blob} result
  * @returns {Promise<Blob>}
  */
-export async function sideBySide(drawing, result) {
+export async function sideBySide(paint, aspect, result) {
   const picture = await decodePicture(result);
-  const height = Math.max(picture.height, 512);
+  const aspects = [aspect, picture.width / picture.height];
+  const fits = Math.sqrt(MAX_CANVAS / (aspects[0] + aspects[1] + 1 / 32));
+  const height = Math.floor(Math.min(fits, Math.max(picture.height, 512)));
   const gap = Math.round(height / 32);
-  const widths = [drawing.size.width / drawing.size.height, picture.width / picture.height].map((ratio) => Math.round(height * ratio));
+  const widths = aspects.map((ratio) => Math.round(height * ratio));
   const left = document.createElement("canvas");
-  drawing.compose(left, widths[0], height);
+  paint(left, widths[0], height);
   const canvas = document.createElement("canvas");
   canvas.width = widths[0] + gap + widths[1];
   canvas.height = height;
@@ -58,7 +54,7 @@ export async function sideBySide(drawing, result) {
   context.drawImage(left, 0, 0);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, widths[0] + gap, 0, widths[1], height);
-  return toPng(canvas);
+  return toFile(canvas);
 }
 
 /**

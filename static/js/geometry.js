@@ -147,3 +147,14 @@ export function workingSize(size, wanted = 512) {
   const side = clamp(Math.round(wanted / size.multiple_of) * size.multiple_of, low, Math.max(low, high));
   return { height: side, width: side };
 }
+
+/** Bitmap pixels along the longer side that look sharp on a large screen. */
+const FINE_SIDE = 1024;
+
+/**
+ * How many bitmap pixels a surface has for each model pixel.
+ * @param {import("./types").Size} size - the model's
+ */
+export function fineScale(size) {
+  return Math.min(4, Math.max(1, Math.round(FINE_SIDE / Math.max(size.width, size.height))));
+}

@@ -135,6 +135,11 @@ export class LabelSurface extends Surface {
     return encodePng({ ...this.size, channels: 1, data: this.map.data.slice(), palette: this.colors });
   }
 
+  /** Its part of a project file. */
+  async toLayer() {
+    return { ...this.size, runs: this.toRuns() };
+  }
+
   /** @returns {number[]} pairs of count and class, row by row */
   toRuns() {
     return Array.from(toRuns(this.map.data));

@@ -13,6 +13,7 @@ import { ModelPicker } from "./modelpicker.js";
 import { Notices } from "./notices.js";
 import { acceptFiles } from "./opening.js";
 import { Palette } from "./palette.js";
+import { PhotoTools } from "./phototools.js";
 import { PointerInput } from "./pointer.js";
 import { toggleTheme } from "./preferences.js";
 import { ProjectError, readProject, restoreWork, writeProject } from "./project.js";
@@ -51,7 +52,7 @@ class Page {
     this.pointer = new PointerInput(byId("drawing", HTMLElement), this.view, this.studio);
     this.live = new LiveLoop({
       open: (model) => new WebSocket(api.liveUrl(model)),
-      capture: () => this.capture(this.studio.isStroking ? "image/jpeg" : "image/png"),
+      capture: () => this.#captureLive(),
       isStroking: () => this.studio.isStroking,
       probe: api.probe,
     });
@@ -73,6 +74,7 @@ class Page {
       ask: async (seed, n) => api.translateMany(this.studio.manifest.id, { ...(await this.capture("image/png")), seed }, n),
       fail: (error) => this.fail(error),
     });
+    this.photo = new PhotoTools(this);
     this.#listen();
     for (const part of this.parts) part.draw();
     this.#showWork();
@@ -89,6 +91,7 @@ class Page {
       this.#showEmpty();
     });
     studio.on("stroke", () => this.#showEmpty());
+    studio.on("frame", () => this.#showEmpty());
     live.addEventListener("state", () => this.#showBusy());
     live.addEventListener("picture", (event) => {
       void this.#showLive(/** @type {CustomEvent<import("./live.js").LivePicture>} */ (event).detail);
@@ -97,7 +100,7 @@ class Page {
     this.words.addEventListener("change", () => this.#showStatic());
     byId("card-button", HTMLButtonElement).addEventListener("click", () => void showCard(this.words, studio.manifest));
     byId("theme", HTMLButtonElement).addEventListener("click", toggleTheme);
-    acceptFiles((file) => void this.openFile(file));
+    acceptFiles((files) => this.openFiles(files));
     connectActions(this);
     placeMenus();
   }
@@ -110,6 +113,11 @@ class Page {
   async capture(type) {
     const { drawing, seed, params } = this.studio;
     return { inputs: await drawing.encode(), seed, params, type };
+  }
+
+  /** While things move, pictures need not be lossless. @returns {Promise<Request>} */
+  #captureLive() {
+    return this.capture(this.studio.isStroking || this.photo.camera.isOn ? "image/jpeg" : "image/png");
   }
 
   #showWork() {
@@ -154,6 +162,8 @@ class Page {
 
   #showEmpty() {
     byId("empty", HTMLElement).hidden = this.studio.isStroking || !this.studio.drawing.isBlank();
+    const cut = cutTo(this.studio.drawing);
+    for (const stage of this.view.stages) stage.style.clipPath = cut;
   }
 
   #decoding = 0;
@@ -265,11 +275,19 @@ class Page {
     if (samples.length) void this.openSample((this.#sample + 1) % samples.length);
   }
 
+  /** Several files are a batch where the model takes photos; else the first is opened. @param {File[]} files */
+  openFiles(files) {
+    const { photo } = this;
+    if (photo.isOffered && (files.length > 1 || photo.panel.isOpen)) photo.addAll(files);
+    else void this.openFile(files[0]);
+  }
+
   /** @param {File} file */
   async openFile(file) {
     const { words, notices } = this;
     if (file.size > MAX_FILE_BYTES) return notices.show(words.t("open.too_large", { mb: MAX_FILE_BYTES / 2 ** 20 }), "problem");
     if (/\.(inkwash|json)$/i.test(file.name)) return this.#openProject(file);
+    if (this.photo.isOffered) return this.#openPhoto(file);
     const turn = ++this.#turn;
     const bitmap = await api.decodePicture(file).catch(() => null);
     if (turn !== this.#turn) return bitmap?.close();
@@ -279,6 +297,19 @@ class Page {
     if (inverted) notices.show(words.t("open.inverted"));
     else if (snapped > 0.02) notices.show(words.t("open.snapped", { percent: words.number(snapped * 100) }));
     else notices.announce(words.t("open.done", { name: file.name }));
+  }
+
+  /** @param {File} file */
+  async #openPhoto(file) {
+    const turn = ++this.#turn;
+    try {
+      const photo = await this.photo.open(file);
+      if (turn !== this.#turn || !this.photo.isOffered) return;
+      this.studio.openPhoto(photo);
+      this.notices.announce(this.words.t("open.done", { name: file.name }));
+    } catch (error) {
+      if (turn === this.#turn) this.photo.refuse(error, file.name);
+    }
   }
 
   /** @param {File} file */
@@ -305,8 +336,9 @@ class Page {
     return writeProject(this.studio);
   }
 
-  /** The result at full quality: the one on show if it came lossless, else made again. */
+  /** The result at full quality: the one on show if it came lossless, else made again. Of a photo, at the photo's size. */
   async resultPng() {
+    if (this.photo.hasPhoto) return this.photo.picture("image/png");
     const { shown } = this.result;
     if (shown?.blob?.type === "image/png") return shown.blob;
     return api.translate(this.studio.manifest.id, await this.capture("image/png"));
@@ -322,6 +354,20 @@ function fitStage(stage, { width, height }) {
   const side = Math.max(width, height);
   stage.style.width = `${(100 * width) / side}%`;
   stage.style.height = `${(100 * height) / side}%`;
+}
+
+/**
+ * A photo of another shape than the model's leaves the stage empty beside it; what is cut off so shows the sheet.
+ * @param {import("./drawing.js").Drawing} drawing
+ * @returns {string} CSS clip-path
+ */
+function cutTo({ photo, size }) {
+  const box = photo?.box;
+  if (!box) return "";
+  const right = size.width - box.x - box.width;
+  const bottom = size.height - box.y - box.height;
+  const shares = [box.y / size.height, right / size.width, bottom / size.height, box.x / size.width];
+  return `inset(${shares.map((share) => `${share * 100}%`).join(" ")})`;
 }
 
 /** @typedef {Page} AnyPage */

@@ -2,26 +2,28 @@
 
 import { byId } from "./dom.js";
 
-/** @param {(file: File) => void} open */
+/** @param {(files: File[]) => void} open - gets at least one */
 export function acceptFiles(open) {
   const input = byId("file", HTMLInputElement);
-  input.addEventListener("change", () => {
-    const file = input.files?.[0];
-    // The same file chosen twice should open twice.
-    input.value = "";
-    if (file) open(file);
-  });
+  for (const chooser of [input, byId("camera-file", HTMLInputElement)]) {
+    chooser.addEventListener("change", () => {
+      const files = [...(chooser.files ?? [])];
+      // The same file chosen twice should open twice.
+      chooser.value = "";
+      if (files.length) open(files);
+    });
+  }
   byId("open", HTMLButtonElement).addEventListener("click", () => input.click());
   acceptDrops(open);
   document.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])].find((item) => item.type.startsWith("image/"));
-    if (!file || event.target instanceof HTMLInputElement) return;
+    const files = [...(event.clipboardData?.files ?? [])].filter((item) => item.type.startsWith("image/"));
+    if (!files.length || event.target instanceof HTMLInputElement) return;
     event.preventDefault();
-    open(file);
+    open(files);
   });
 }
 
-/** @param {(file: File) => void} open */
+/** @param {(files: File[]) => void} open */
 function acceptDrops(open) {
   const mark = byId("drop", HTMLElement);
   // Entering a child fires before leaving its parent, so a count tells when the pointer is really gone.
@@ -42,9 +44,9 @@ function acceptDrops(open) {
   document.addEventListener("drop", (event) => {
     depth = 0;
     mark.hidden = true;
-    const file = event.dataTransfer?.files[0];
-    if (!file) return;
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (!files.length) return;
     event.preventDefault();
-    open(file);
+    open(files);
   });
 }

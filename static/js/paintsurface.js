@@ -3,23 +3,15 @@
  * reduced on the way out, so that strokes look sharp on screen and have the trained width in the model.
  */
 
-import { boundsOf, contain, toGrid, union } from "./geometry.js";
-import { enlargeCoverage, meanAlpha, meanColor, readInk } from "./pixels.js";
-import { encodePng, rgbToHex } from "./png.js";
+import { boundsOf, contain, fineScale, toGrid, union } from "./geometry.js";
+import { enlargeCoverage, meanAlpha, meanColor, overBackground, readInk } from "./pixels.js";
+import { encodePng, rgbToHex, toDataUrl } from "./png.js";
 import { copyShifted } from "./raster.js";
 import { Surface } from "./surface.js";
 
 /** @typedef {import("./types").BrushStyle} BrushStyle */
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Rect} Rect */
-
-/** Bitmap pixels along the longer side that look sharp on a large screen. */
-const FINE_SIDE = 1024;
-
-/** @param {import("./types").Size} size */
-function fineScale(size) {
-  return Math.min(4, Math.max(1, Math.round(FINE_SIDE / Math.max(size.width, size.height))));
-}
 
 export class PaintSurface extends Surface {
   /**
@@ -105,6 +97,21 @@ export class PaintSurface extends Surface {
     copyShifted(source, new Uint32Array(moved.data.buffer), this.width, this.height, x, y, 0);
     this.context.putImageData(moved, 0, 0);
     this.touch(this.area);
+  }
+
+  /**
+   * Moves, turns and scales what is painted.
+   * @param {DOMMatrix} change - model pixels
+   */
+  remap(change) {
+    const before = document.createElement("canvas");
+    [before.width, before.height] = [this.width, this.height];
+    before.getContext("2d")?.drawImage(this.canvas, 0, 0);
+    this.clear();
+    this.context.save();
+    this.context.setTransform(new DOMMatrix().scale(this.scale).multiply(change).scale(1 / this.scale));
+    this.context.drawImage(before, 0, 0);
+    this.context.restore();
   }
 
   /**
@@ -198,6 +205,11 @@ export class PaintSurface extends Surface {
     return coverage.map((value) => Math.round(paper + ((ink - paper) * value) / 255));
   }
 
+  /** Its part of a project file. */
+  async toLayer() {
+    return { picture: await toDataUrl(await this.encodeFine()) };
+  }
+
   /**
    * The layer at its full fineness, for a project file: coverage of ink, or colours.
    * @returns {Promise<Uint8Array>} PNG
@@ -254,24 +266,6 @@ function hardAlpha(rgba) {
     if (rgba[at + 3] < 128) continue;
     out.set(rgba.subarray(at, at + 3), at);
     out[at + 3] = 255;
-  }
-  return out;
-}
-
-/**
- * @param {Uint8ClampedArray} rgba
- * @param {number[]} background - one value per channel, [0, 255]
- */
-function overBackground(rgba, background) {
-  const channels = background.length;
-  const out = new Uint8Array((rgba.length / 4) * channels);
-  for (let at = 0, to = 0; at < rgba.length; at += 4, to += channels) {
-    const alpha = rgba[at + 3] / 255;
-    const luma = 0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2];
-    for (let c = 0; c < channels; c++) {
-      const value = channels === 1 ? luma : rgba[at + c];
-      out[to + c] = Math.round(value * alpha + background[c] * (1 - alpha));
-    }
   }
   return out;
 }

@@ -250,3 +250,22 @@ function nearest(colors, red, green, blue) {
 export function sameBytes(a, b) {
   return a.length === b.length && a.every((value, k) => value === b[k]);
 }
+
+/**
+ * Lays a picture on a background; a background of one value makes it gray (BT.601).
+ * @param {Uint8ClampedArray} rgba
+ * @param {number[]} background - one value per channel, [0, 255]
+ */
+export function overBackground(rgba, background) {
+  const channels = background.length;
+  const out = new Uint8Array((rgba.length / 4) * channels);
+  for (let at = 0, to = 0; at < rgba.length; at += 4, to += channels) {
+    const alpha = rgba[at + 3] / 255;
+    const luma = 0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2];
+    for (let c = 0; c < channels; c++) {
+      const value = channels === 1 ? luma : rgba[at + c];
+      out[to + c] = Math.round(value * alpha + background[c] * (1 - alpha));
+    }
+  }
+  return out;
+}

@@ -3,6 +3,8 @@
  * `toBlob` while someone draws; this writes what it is given.
  */
 
+import { crc32 } from "./crc.js";
+
 /**
  * @typedef {object} PngImage
  * @property {number} width
@@ -15,7 +17,6 @@
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 };
 const INDEXED = 3;
-const CRC_TABLE = makeCrcTable();
 
 /**
  * @param {PngImage} image
@@ -61,6 +62,20 @@ export function toDataUrl(content, type = "image/png") {
     reader.onload = () => resolve(/** @type {string} */ (reader.result));
     reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(new Blob([/** @type {BlobPart} */ (content)], { type }));
+  });
+}
+
+/**
+ * A canvas as a file, encoded by the browser.
+ * @param {HTMLCanvasElement} canvas
+ * @param {string} [type]
+ * @param {number} [quality] - [0, 1], of JPEG
+ * @returns {Promise<Blob>}
+ */
+export function toFile(canvas, type = "image/png", quality = 0.95) {
+  return new Promise((resolve, reject) => {
+    const take = (/** @type {Blob | null} */ blob) => (blob ? resolve(blob) : reject(new Error("The browser could not encode the picture.")));
+    canvas.toBlob(take, type, quality);
   });
 }
 
@@ -131,21 +146,6 @@ function chunk(type, data) {
   out.set(data, 8);
   view.setUint32(data.length + 8, crc32(out.subarray(4, data.length + 8)));
   return out;
-}
-
-function makeCrcTable() {
-  return Uint32Array.from({ length: 256 }, (_, n) => {
-    let c = n;
-    for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-    return c >>> 0;
-  });
-}
-
-/** @param {Uint8Array} bytes */
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
 }
 
 /** @param {Uint8Array[]} parts */

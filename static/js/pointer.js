@@ -4,6 +4,7 @@
  */
 
 import { distance, midpoint } from "./geometry.js";
+import { TOOLS } from "./tools.js";
 
 /** @typedef {import("./types").Point} Point */
 
@@ -69,9 +70,14 @@ export class PointerInput extends EventTarget {
 
   /** @param {PointerEvent} event */
   #navigates(event) {
-    if (this.isSpaceDown || event.button === 1) return true;
+    if (this.isSpaceDown || event.button === 1 || this.#isLooking) return true;
     if (event.pointerType !== "touch") return false;
     return this.isPenMode || this.#drawing !== null || this.#fingers.size > 0;
+  }
+
+  /** Whether the chosen tool only moves the view. */
+  get #isLooking() {
+    return TOOLS[this.studio.toolId]?.cursor === "grab";
   }
 
   /** @param {PointerEvent} event */
@@ -152,7 +158,7 @@ export class PointerInput extends EventTarget {
     if (event.altKey) {
       event.preventDefault();
       this.studio.stepSize(event.deltaY > 0 ? -1 : 1);
-    } else if (event.ctrlKey || event.metaKey) {
+    } else if (event.ctrlKey || event.metaKey || this.#isLooking) {
       event.preventDefault();
       this.view.zoomAt(positionOf(event), Math.exp(-event.deltaY / 300));
     } else if (this.view.zoom > 1) {

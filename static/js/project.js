@@ -4,13 +4,16 @@
  */
 
 import { decodePicture } from "./api.js";
+import { isCrop, wholeCrop } from "./cropgeometry.js";
 import { clamp } from "./geometry.js";
 import { LabelSurface } from "./labelsurface.js";
+import { Photo } from "./photo.js";
+import { PhotoSurface } from "./photosurface.js";
 import { MAX_SEED, newWork } from "./studio.js";
 
 /** @typedef {import("./drawing.js").AnySurface} AnySurface */
 /** @typedef {import("./types").Manifest} Manifest */
-/** @typedef {{kind?: unknown, picture?: unknown, runs?: unknown, width?: unknown, height?: unknown}} Layer */
+/** @typedef {{kind?: unknown, picture?: unknown, runs?: unknown, name?: unknown, crop?: unknown, width?: unknown, height?: unknown}} Layer */
 /** @typedef {{model: string, seed: number, params: Record<string, unknown>, layers: Record<string, Layer>}} Project */
 
 const VERSION = 1;
@@ -103,6 +106,7 @@ async function restoreLayer(surface, layer) {
   const found = isTable(layer) ? layer.kind : layer;
   if (found !== kind) throw new ProjectError("project.layer_kind", { layer: name, kind, value: found });
   if (surface instanceof LabelSurface) restoreLabels(surface, layer);
+  else if (surface instanceof PhotoSurface) await restorePhoto(surface, layer);
   else await restorePaint(surface, layer);
 }
 
@@ -137,6 +141,22 @@ async function restorePaint(surface, { picture }) {
   }
   surface.loadFine(bitmap);
   bitmap.close();
+}
+
+/**
+ * @param {PhotoSurface} surface
+ * @param {Layer} layer - `picture` is null where no photo was open
+ */
+async function restorePhoto(surface, { picture, name, crop }) {
+  if (picture === null) return;
+  const blob = typeof picture === "string" ? dataUrlToBlob(picture) : null;
+  const photo = blob && (await Photo.open(blob, typeof name === "string" ? name : "").catch(() => null));
+  if (!photo) throw new ProjectError("project.layer_picture", { layer: surface.input.name });
+  const wanted = crop ?? wholeCrop(photo.size);
+  if (!isCrop(wanted, photo.size)) {
+    throw new ProjectError("project.layer_crop", { layer: surface.input.name, size: sizeText(photo.size) });
+  }
+  surface.restore(photo, wanted);
 }
 
 /**

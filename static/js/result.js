@@ -22,6 +22,7 @@ export class ResultPane {
   constructor(studio) {
     this.studio = studio;
     studio.on("change", () => this.#drawGhost());
+    studio.on("frame", () => this.#drawGhost());
     studio.pictureColor = (point) => this.#colorAt(point);
     this.#wipe.addEventListener("input", () => this.#placeWipe());
     this.#buttons.addEventListener("click", (event) => {
@@ -44,8 +45,28 @@ export class ResultPane {
     }
     this.#context.clearRect(0, 0, bitmap.width, bitmap.height);
     this.#context.drawImage(bitmap, 0, 0);
+    this.#place(bitmap);
     bitmap.close();
     this.shown = { blob, seed };
+  }
+
+  /** Where the picture lies on the stage, shares of its sides. */
+  #area = { x: 0, y: 0, width: 1, height: 1 };
+
+  /**
+   * A picture of the model's shape fills the stage; one of the photo's shape lies where the photo does.
+   * @param {{width: number, height: number}} picture
+   */
+  #place(picture) {
+    const { size, photo } = this.studio.drawing;
+    const box = picture.width * size.height === picture.height * size.width ? null : photo?.box;
+    const { x, y, width, height } = box ?? { x: 0, y: 0, ...size };
+    this.#area = { x: x / size.width, y: y / size.height, width: width / size.width, height: height / size.height };
+    const { style } = this.canvas;
+    style.left = `${this.#area.x * 100}%`;
+    style.top = `${this.#area.y * 100}%`;
+    style.width = `${this.#area.width * 100}%`;
+    style.height = `${this.#area.height * 100}%`;
   }
 
   /** @param {CompareMode} mode */
@@ -86,8 +107,9 @@ export class ResultPane {
    */
   #colorAt(point) {
     const { size } = this.studio.drawing;
-    const x = Math.floor((point.x / size.width) * this.canvas.width);
-    const y = Math.floor((point.y / size.height) * this.canvas.height);
+    const area = this.#area;
+    const x = Math.floor(((point.x / size.width - area.x) / area.width) * this.canvas.width);
+    const y = Math.floor(((point.y / size.height - area.y) / area.height) * this.canvas.height);
     const rgba = this.#context.getImageData(x, y, 1, 1).data;
     return rgba[3] ? rgbToHex(rgba) : null;
   }

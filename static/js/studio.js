@@ -12,7 +12,7 @@ import { TOOLS, inputOf, toolsFor } from "./tools.js";
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Modifiers} Modifiers */
 /** @typedef {{manifest: Manifest, drawing: Drawing, seed: number, params: Record<string, number>}} Work */
-/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke"} StudioEvent */
+/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke" | "frame"} StudioEvent */
 
 export const MAX_SEED = 2 ** 32 - 1;
 const RECENT_COLORS = 6;
@@ -325,6 +325,28 @@ export class Studio extends EventTarget {
     const report = this.drawing.main.load(bitmap);
     this.record("step.open");
     return report;
+  }
+
+  /**
+   * Puts a photo into the main input.
+   * @param {import("./photo.js").Photo} photo
+   * @param {string} [label] - message key
+   */
+  openPhoto(photo, label = "step.open") {
+    this.cancelStroke();
+    this.drawing.clear();
+    this.drawing.photo?.open(photo);
+    this.record(label);
+  }
+
+  /** Tells that something is shown that belongs to no step yet, as a crop that is being chosen. */
+  previewChanged() {
+    this.#tell("change");
+  }
+
+  /** Tells that a camera's next frame is shown; they are too many to ask for a picture of each. */
+  frameShown() {
+    this.#tell("frame");
   }
 
   /**

@@ -25,8 +25,9 @@ import { distance, midpoint, snapAngle, snapSquare } from "./geometry.js";
  * @property {string} icon
  * @property {string} label - message key
  * @property {string[]} keys - shortcuts; the first is shown
- * @property {"round" | "cross" | "move" | "pick"} cursor
+ * @property {"round" | "cross" | "move" | "pick" | "grab"} cursor - with `grab` the pointer moves the view and begins nothing
  * @property {string} step - message key of the undo step
+ * @property {"crop"} [mode] - what takes the sheet over while the tool is chosen
  * @property {((input: import("./types").ImageInput, side: number) => SizeRange)} [sizes] - model pixels; side: the model's width
  * @property {(context: ToolContext, point: Point) => Gesture} begin
  */
@@ -111,7 +112,7 @@ export const TOOLS = {
     step: "step.fill",
     begin: (context, point) => {
       context.drawing.labels?.fill(point, context.classIndex);
-      return { move() {}, end() {} };
+      return nothing();
     },
   },
   pick: {
@@ -124,13 +125,32 @@ export const TOOLS = {
     begin: eyedropper,
   },
   move: {
-    kinds: ["line", "labels", "photo", "gray"],
+    kinds: ["line", "labels"],
     icon: "move",
     label: "tool.move",
     keys: ["m", "v"],
     cursor: "move",
     step: "step.move",
     begin: moveAll,
+  },
+  look: {
+    kinds: ["gray", "photo"],
+    icon: "hand",
+    label: "tool.look",
+    keys: ["v"],
+    cursor: "grab",
+    step: "step.move",
+    begin: nothing,
+  },
+  crop: {
+    kinds: ["gray", "photo"],
+    icon: "crop",
+    label: "tool.crop",
+    keys: ["x"],
+    cursor: "cross",
+    step: "step.crop",
+    mode: "crop",
+    begin: nothing,
   },
 };
 
@@ -265,4 +285,9 @@ function moveAll(context, start) {
     },
     end() {},
   };
+}
+
+/** For what is done at once, or not by a stroke. @returns {Gesture} */
+function nothing() {
+  return { move() {}, end() {} };
 }

@@ -119,6 +119,17 @@ export interface Rect {
   height: number;
 }
 
+/** What of a photo is shown, see `cropgeometry.js`. Order: mirrored, turned by quarters, straightened, framed. */
+export interface Crop {
+  /** Quarter turns clockwise, 0 to 3. */
+  turns: number;
+  isMirrored: boolean;
+  /** Degrees clockwise, from -45 to 45. */
+  angle: number;
+  /** The frame: photo pixels, origin at the photo's centre. */
+  rect: Rect;
+}
+
 /** Change of a rectangle of a surface: the exclusive or of before and after, run-length coded where that is shorter. */
 export interface Delta {
   rect: Rect;

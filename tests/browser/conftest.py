@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser.studio import Studio
-from tests.server.models import write_demo_labels, write_demo_lines
+from tests.server.models import write_demo_gray, write_demo_labels, write_demo_lines, write_demo_photo
 
 ROOT = Path(__file__).parents[2]
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -31,6 +33,9 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Two cameras that show a test card, allowed without asking.
+    "--use-fake-device-for-media-stream=device-count=2",
+    "--use-fake-ui-for-media-stream",
 )
 START_SECONDS = 60
 
@@ -114,10 +119,10 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a `line` and a `labels` model."""
+    """A folder with a model of each kind."""
     folder = tmp_path_factory.mktemp("models")
-    write_demo_lines(folder)
-    write_demo_labels(folder)
+    for write in (write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo):
+        write(folder)
     return folder
 
 
@@ -159,6 +164,7 @@ def watch() -> Iterator[Watch]:
 
 
 OpenStudio = Callable[..., Studio]
+Call = Callable[..., Any]
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-US"}
 
 
@@ -199,6 +205,39 @@ def open_studio(browser: Browser, desktop: BrowserContext, server: Server, watch
     desktop.clear_permissions()
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def photo(open_studio: OpenStudio) -> Studio:
+    """The page with the `photo` model and its example."""
+    return open_studio("demo-photo")
+
+
+@pytest.fixture
+def gray(open_studio: OpenStudio) -> Studio:
+    """The page with the `gray` model and its example."""
+    return open_studio("demo-gray")
+
+
+@pytest.fixture(scope="module")
+def call(browser: Browser, server: Server) -> Iterator[Call]:
+    """Runs the body of an async function with the page's modules at hand: `use('raster')` imports one, `a` holds arguments."""
+    page = browser.new_page()
+    page.goto(f"{server.url}/static/favicon.svg")
+
+    def run(body: str, *arguments: object) -> Any:
+        return page.evaluate(
+            f"async (a) => {{ const use = (name) => import(`/static/js/${{name}}.js`); {body} }}", list(arguments)
+        )
+
+    yield run
+    page.close()
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """The same numbers in every run."""
+    return np.random.default_rng(20)
 
 
 @pytest.fixture

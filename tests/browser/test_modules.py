@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
 from scipy import ndimage
 
-from tests.browser.conftest import Server
-
-Call = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def call(browser: Browser, server: Server) -> Iterator[Call]:
-    """Runs the body of an async function with the page's modules at hand: `use('raster')` imports one, `a` holds arguments."""
-    page = browser.new_page()
-    page.goto(f"{server.url}/static/favicon.svg")
-
-    def run(body: str, *arguments: object) -> Any:
-        return page.evaluate(
-            f"async (a) => {{ const use = (name) => import(`/static/js/${{name}}.js`); {body} }}", list(arguments)
-        )
-
-    yield run
-    page.close()
-
-
-@pytest.fixture
-def random() -> np.random.Generator:
-    return np.random.default_rng(20)
+from tests.browser.conftest import Call
 
 
 def test_flood_fill_equals_connected_components(call: Call, random: np.random.Generator) -> None:

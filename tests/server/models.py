@@ -1,7 +1,8 @@
 """Makes small, real model folders for tests and for trying the page: graphs without training, but with the whole contract.
 
-`python -m tests.server.models DIR` writes two of them: `demo-lines` (line art and colour hints) and `demo-labels` (a palette of
-twelve classes). Their pictures follow what is drawn; nothing in them was learned.
+`python -m tests.server.models DIR` writes four of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
+twelve classes), `demo-gray` (colours a photo by its luma) and `demo-photo` (turns a photo's hues). Their pictures follow what
+is drawn or opened; nothing in them was learned.
 """
 
 from __future__ import annotations
@@ -354,6 +355,67 @@ def lines_graph(size: int = 256) -> Graph:
     )
 
 
+def coloring_graph(size: int = 256) -> Graph:
+    """Colours a gray photo by its luma alone, from blue shadows over warm middles to cream lights; only the colour is meant."""
+    steps = np.linspace(0, 255, len(_TONES))
+    colors = [np.interp(np.arange(256), steps, channel) for channel in np.array(_TONES).T]
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    color (uint8[N,{size},{size},1] gray) => (uint8[N,{size},{size},3] image) {{
+      squeezed = Squeeze (gray, last)
+      luma = Cast <to = 7> (squeezed)
+      image = Gather <axis = 0> (tones, luma)
+    }}"""
+    return Graph(
+        text,
+        (photo_input("gray", size, "gray"),),
+        {"size": {"height": size, "width": size}, "compose": "chroma"},
+        constants={"last": np.array([3], np.int64), "tones": np.stack(colors, axis=1).round().astype(np.uint8)},
+    )
+
+
+_TONES = ((12, 18, 52), (44, 62, 128), (150, 84, 70), (226, 158, 84), (255, 246, 224))
+
+
+def hue_graph(size: int = 256) -> Graph:
+    """Turns a photo's hues by a third of the circle, as far as its parameter says."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    turn (uint8[N,{size},{size},3] photo, float[N,1] strength) => (uint8[N,{size},{size},3] image) {{
+      colors = Cast <to = 1> (photo)
+      turned = Gather <axis = 3> (colors, order)
+      amount = Reshape (strength, per_image)
+      difference = Sub (turned, colors)
+      change = Mul (difference, amount)
+      changed = Add (colors, change)
+      rounded = Round (changed)
+      image = Cast <to = 2> (rounded)
+    }}"""
+    return Graph(
+        text,
+        (photo_input(size=size),),
+        {"size": {"height": size, "width": size}},
+        parameters=(parameter("strength", 0.0, 1.0, 1.0),),
+        constants={"order": np.array([2, 0, 1], np.int64), "per_image": np.array([-1, 1, 1, 1], np.int64)},
+    )
+
+
+def landscape(width: int = 256, height: int = 256, night: bool = False) -> Image.Image:
+    """A computed photo in colours: sky, sun or moon, hills and water."""
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    shine = np.exp(-((across - 0.68) ** 2 * 9 + (down - 0.3) ** 2 * 14))[:, :, None]
+    top, low = ((12, 18, 48), (70, 80, 120)) if night else ((70, 130, 200), (240, 205, 170))
+    picture = np.array(top) + (np.array(low) - top) * np.clip(down / 0.62, 0, 1)[:, :, None] + shine * 70
+    picture[(across - 0.68) ** 2 + (down * height / width - 0.3 * height / width) ** 2 < 0.0035] = (250, 244, 220)
+    ridges = ((0.5, 0.09, 2.3, 0.4), (0.6, 0.07, 3.7, 2.1), (0.7, 0.05, 5.1, 1.0))
+    for depth, (base, height_share, waves, phase) in enumerate(ridges):
+        hill = down > base + height_share * np.sin(across * waves * np.pi + phase)
+        shade = np.array((60, 92, 76)) * (0.45 if night else 1.25 - 0.3 * depth)
+        picture[hill] = (shade + 14 * np.sin(across * 90 + down * 60 * (depth + 1))[:, :, None])[hill]
+    water = down > 0.82
+    ripple = 0.75 + 0.12 * np.sin(down * 420 + np.sin(across * 21) * 3)
+    picture[water] = (np.array(low) * ripple[:, :, None] * 0.8)[water]
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+
+
 def cat_drawing(size: int = 256, width: int = 2) -> Image.Image:
     """A cat's face in dark lines on light paper."""
     picture = Image.new("L", (size, size), 255)
@@ -416,12 +478,26 @@ def write_demo_labels(root: Path, size: int = 256) -> Path:
     return write_model(root / "demo-labels", labels_graph(size), pictures=pictures, title=title)
 
 
+def write_demo_gray(root: Path, size: int = 256) -> Path:
+    """A `gray` model that colours photos at their own resolution."""
+    pictures = tuple({"gray": landscape(size, size, night).convert("L")} for night in (False, True))
+    title = {"en": "Demo colouring", "ja": "着色の見本"}
+    return write_model(root / "demo-gray", coloring_graph(size), pictures=pictures, title=title)
+
+
+def write_demo_photo(root: Path, size: int = 256) -> Path:
+    """A `photo` model with a parameter."""
+    pictures = tuple({"photo": landscape(size, size, night)} for night in (False, True))
+    title = {"en": "Demo hues", "ja": "色相の見本"}
+    return write_model(root / "demo-photo", hue_graph(size), pictures=pictures, title=title)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Writes the demo folders into the folder named on the command line."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m tests.server.models DIR\n")
         return 2
-    for write in (write_demo_lines, write_demo_labels):
+    for write in (write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo):
         sys.stdout.write(f"{write(Path(arguments[0]))}\n")
     return 0
 

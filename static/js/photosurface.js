@@ -1,0 +1,193 @@
+/**
+ * A layer that holds a photo and which part of it is shown. The photo itself never changes: an undo step remembers two crops, and
+ * another crop can start from the whole photo. While a camera runs, its frames are shown instead and belong to no step.
+ */
+
+import { boxOf, wholeCrop } from "./cropgeometry.js";
+import { fineScale } from "./geometry.js";
+import { Photo } from "./photo.js";
+import { overBackground } from "./pixels.js";
+import { encodePng, toDataUrl, toFile } from "./png.js";
+
+/** @typedef {import("./types").Crop} Crop */
+/** @typedef {import("./types").Rect} Rect */
+/** @typedef {{photo: Photo, crop: Crop}} Shown */
+/** @typedef {{before: Shown | null, after: Shown | null}} Change */
+
+export class PhotoSurface {
+  /** @type {Shown | null} */
+  shown = null;
+  /** @type {Shown | null} */
+  #committed = null;
+  /** @type {Shown | null} the camera's latest picture */
+  #frame = null;
+
+  /**
+   * @param {import("./types").ImageInput} input
+   * @param {import("./types").Size} size - the model's, pixels
+   */
+  constructor(input, size) {
+    this.input = input;
+    this.size = size;
+    this.scale = fineScale(size);
+    this.width = size.width * this.scale;
+    this.height = size.height * this.scale;
+    this.canvas = document.createElement("canvas");
+    [this.canvas.width, this.canvas.height] = [this.width, this.height];
+    this.canvas.className = `layer layer-${input.kind}`;
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.small = document.createElement("canvas");
+    [this.small.width, this.small.height] = [size.width, size.height];
+  }
+
+  /** Where the picture lies on the model's canvas, model pixels. @returns {Rect | null} null when there is none */
+  get box() {
+    const now = this.#visible;
+    return now && boxOf(now.crop, this.size);
+  }
+
+  /** @returns {Shown | null} */
+  get #visible() {
+    return this.#frame ?? this.shown;
+  }
+
+  isBlank() {
+    return this.#visible === null;
+  }
+
+  /** @param {Photo} photo */
+  open(photo) {
+    this.shown = { photo, crop: wholeCrop(photo.size) };
+    this.#draw();
+  }
+
+  /**
+   * Puts a picture in, as of a sample.
+   * @param {ImageBitmap} bitmap
+   * @returns {{inverted: boolean, snapped: number}}
+   */
+  load(bitmap) {
+    this.open(Photo.of(bitmap, { width: bitmap.width, height: bitmap.height }, ""));
+    return { inverted: false, snapped: 0 };
+  }
+
+  /** @param {Crop} crop */
+  setCrop(crop) {
+    if (!this.shown) return;
+    this.shown = { photo: this.shown.photo, crop };
+    this.#draw();
+  }
+
+  /** The crop before the changes that are not committed yet. */
+  get committedCrop() {
+    return this.#committed?.crop ?? null;
+  }
+
+  /** @param {Shown | null} frame - of a camera; null to show the photo again */
+  setFrame(frame) {
+    this.#frame = frame;
+    this.#draw();
+  }
+
+  clear() {
+    this.shown = null;
+    this.#draw();
+  }
+
+  /** A photo is not shifted; it is cropped. */
+  shift() {}
+
+  /** @returns {Change | null} */
+  commit() {
+    const change = { before: this.#committed, after: this.shown };
+    if (change.before === change.after) return null;
+    this.#committed = this.shown;
+    return change;
+  }
+
+  reset() {
+    if (this.shown === this.#committed) return;
+    this.shown = this.#committed;
+    this.#draw();
+  }
+
+  /** @param {Change} change */
+  toggle({ before, after }) {
+    this.#committed = this.#committed === after ? before : after;
+    this.shown = this.#committed;
+    this.#draw();
+  }
+
+  #draw() {
+    this.context.clearRect(0, 0, this.width, this.height);
+    const now = this.#visible;
+    if (!now) return;
+    const { x, y, width, height } = boxOf(now.crop, this.size);
+    const [left, top, wide, high] = [x, y, width, height].map((value) => value * this.scale);
+    const box = { x: left, y: top, width: wide, height: high };
+    this.context.fillStyle = paperOf(this.input);
+    this.context.fillRect(left, top, wide, high);
+    now.photo.draw(this.context, now.crop, box);
+    if (this.input.kind === "gray") takeColor(this.context, box);
+  }
+
+  /**
+   * What is shown as the model sees it, at the photo's own size or smaller.
+   * @param {number} maxPixels
+   * @returns {Promise<HTMLCanvasElement | null>} null when no photo is open
+   */
+  async render(maxPixels) {
+    if (!this.shown) return null;
+    const canvas = await this.shown.photo.render(this.shown.crop, maxPixels);
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    if (this.input.kind === "gray") takeColor(context, { x: 0, y: 0, width: canvas.width, height: canvas.height });
+    return canvas;
+  }
+
+  /** @returns {Promise<Uint8Array>} the PNG that the model gets while things change: the model's size, gray where it wants gray */
+  encode() {
+    const context = /** @type {CanvasRenderingContext2D} */ (this.small.getContext("2d", { willReadFrequently: true }));
+    context.imageSmoothingQuality = "high";
+    context.clearRect(0, 0, this.size.width, this.size.height);
+    context.drawImage(this.canvas, 0, 0, this.size.width, this.size.height);
+    const rgba = context.getImageData(0, 0, this.size.width, this.size.height).data;
+    const data = overBackground(rgba, this.input.background);
+    return encodePng({ ...this.size, channels: this.input.background.length === 1 ? 1 : 3, data });
+  }
+
+  /** Its part of a project file: the photo's own file and the crop. */
+  async toLayer() {
+    if (!this.shown) return { picture: null };
+    const { photo, crop } = this.shown;
+    const file = photo.blob ?? (await toFile(/** @type {HTMLCanvasElement} */ (photo.screen)));
+    return { picture: await toDataUrl(file, photo.type || "image/png"), name: photo.name, crop };
+  }
+
+  /**
+   * Restores what `toLayer` wrote.
+   * @param {Photo} photo
+   * @param {Crop} crop
+   */
+  restore(photo, crop) {
+    this.shown = { photo, crop };
+    this.#draw();
+  }
+}
+
+/** @param {import("./types").ImageInput} input @returns {string} CSS colour */
+function paperOf({ background }) {
+  const [red, green = red, blue = red] = background;
+  return `rgb(${red}, ${green}, ${blue})`;
+}
+
+/**
+ * Takes the colour out of what was drawn opaquely; lightness stays, as BT.601 has it.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Rect} box
+ */
+export function takeColor(context, { x, y, width, height }) {
+  context.globalCompositeOperation = "saturation";
+  context.fillStyle = "#000";
+  context.fillRect(x, y, width, height);
+  context.globalCompositeOperation = "source-over";
+}
