@@ -21,12 +21,16 @@ from server.catalog import Catalog, Entry
 from server.errors import DeadlinePassedError, ModelError, ModelFailedError, QueueFullError, ShuttingDownError
 from server.metrics import Metrics
 from server.session import Array, Feeds, Session
+from server.turnstile import Turnstile
 from server.worker import RETRY_SECONDS, Job, Outcome, Times, Worker
 
 log = logging.getLogger(__name__)
 
 CLIENT_SHARE = 0.75
 """Of the queue, that one client may fill; the rest keeps room for others."""
+
+LARGE_PICTURES, LARGE_PICTURES_EACH = 4, 2
+"""Pictures at their own size that are in memory at a time, in all and of one client: while one is coded, another is run."""
 
 FAILURE_SECONDS = 30
 """A model that failed to load is tried again after so long, not at every request."""
@@ -84,6 +88,7 @@ class Engine:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="inkwash-load")
         self._load_turn = asyncio.Lock()
         self._became_idle = asyncio.Event()
+        self._large = Turnstile(LARGE_PICTURES, LARGE_PICTURES_EACH)
         self._is_draining = False
         metrics.watch_queues(self.queue_depths)
 
@@ -200,6 +205,24 @@ class Engine:
         finally:
             for task in tasks:
                 task.cancel()
+
+    @contextlib.asynccontextmanager
+    async def place_for_large(self, client: str) -> AsyncIterator[None]:
+        """Bounds memory: a picture that is kept at its own size while its parts wait is decoded and kept only inside.
+
+        Raises:
+            DeadlinePassedError: no place came free in time.
+        """
+        deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
+        entered = False
+        try:
+            async with self._large.place(client, deadline):
+                entered = True
+                yield
+        except TimeoutError:
+            if entered:
+                raise
+            raise self._too_late("place for a large picture") from None
 
     async def offload(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a function that computes for a while, such as a codec, in the pool."""

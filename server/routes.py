@@ -150,6 +150,13 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _answer(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
+    if manifest.output.tiling is None or call.size != "original":
+        return await _answer_now(service, manifest, call, client)
+    async with service.engine.place_for_large(client):
+        return await _answer_now(service, manifest, call, client)
+
+
+async def _answer_now(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
     translation = await _translate(service, manifest, call, client)
     build = _json_answer if call.media_type == JSON_TYPE else _picture_answer
     response, timings = await service.engine.offload(build, manifest, translation)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -18,8 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from server import routes as routes_module
 from server.app import create_app
 from server.catalog import Entry
+from server.engine import LARGE_PICTURES
 from server.manifest import FlexibleSize, Size
 from server.session import Array, Feeds, Session
 from server.settings import Settings
@@ -348,6 +352,44 @@ async def test_a_large_photo_leaves_turns_to_others_and_stops_when_its_client_go
         stopped = len(session.runs)
         await asyncio.sleep(0.1)
         assert len(session.runs) == stopped < 169
+
+
+async def test_no_more_large_photos_are_in_memory_than_there_are_places(
+    tiled_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, held, most = SlowSession(0.002), 0, 0
+    original = routes_module._answer_now
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        try:
+            return await original(*arguments)
+        finally:
+            held -= 1
+
+    monkeypatch.setattr(routes_module, "_answer_now", counted)
+    own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1)
+    app = create_app(own, lambda _: session)
+    photo = png(random_picture(30, 30))
+    async with app.router.lifespan_context(app), contextlib.AsyncExitStack() as stack:
+        callers = [await stack.enter_async_context(_caller(app, f"10.0.0.{number}")) for number in range(5)]
+        posts = [caller.post("/translate/photo?size=original", content=photo) for caller in callers for _ in range(4)]
+        assert {response.status_code for response in await asyncio.gather(*posts)} == {200}
+    assert most == LARGE_PICTURES
+
+
+async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path) -> None:
+    own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1, deadline_seconds=0.3)
+    app = create_app(own, lambda _: SlowSession(0.01))
+    async with app.router.lifespan_context(app), _caller(app, "10.0.0.1") as caller:
+        engine = app.state.service.engine
+        async with engine.place_for_large("http:10.0.0.1"), engine.place_for_large("http:10.0.0.1"):
+            response = await caller.post("/translate/photo?size=original", content=png(random_picture(20, 20)))
+            assert "No place for a large picture came within 0.3 seconds" in assert_error(response, 504, "timeout")["detail"]
+            small = await caller.post("/translate/photo", content=png(random_picture(20, 20)))
+            assert small.status_code == 200, "what is fitted needs no place"
 
 
 def _caller(app: object, address: str) -> httpx2.AsyncClient:
