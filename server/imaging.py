@@ -119,6 +119,20 @@ def open_photo(content: bytes, limits: ImageLimits, enough: int | None = None) -
     return _decode(content, limits, enough, FORMATS, "a PNG, JPEG, WebP, TIFF or NumPy image")
 
 
+def count_pixels(content: bytes) -> int:
+    """Width x height by the header of a photo; 0 where it cannot be read, for whoever decodes it to say why."""
+    try:
+        if is_array(content):
+            height, width, _ = read_header(content).shape
+            return width * height
+        is_page = is_tiff(content)
+        page = io.BytesIO(first_page(content) if is_page else content)
+        with Image.open(page, formats=("TIFF",) if is_page else FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # decoders raise whatever they stumble over
+        return 0
+
+
 def _of_array(content: bytes, limits: ImageLimits) -> Picture:
     array = read_header(content)
     height, width, channels = array.shape

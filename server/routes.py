@@ -17,7 +17,7 @@ from server.catalog import CARD_FILE, PREVIEW_FILE, Entry
 from server.engine import Engine
 from server.errors import ERRORS, ApiError, BadParameterError, UnknownSampleError
 from server.files import FileStore, matches
-from server.imaging import ImageLimits, Pixels, check_format_holds, contact_sheet, encode, sheet_size
+from server.imaging import ImageLimits, Pixels, check_format_holds, contact_sheet, count_pixels, encode, sheet_size
 from server.manifest import Manifest
 from server.metrics import CONTENT_TYPE
 from server.problems import problem_response
@@ -27,7 +27,7 @@ from server.schemas import problem_response as problem_schema
 from server.service import Service, address_of, request_service, socket_service
 from server.settings import Settings
 from server.tiles import Mosaic
-from server.translator import Prepared, check_tiles, feeds, finish, prepare, tile_feeds
+from server.translator import Prepared, check_tiles, feeds, finish, keeps_size, prepare, tile_feeds
 from server.worker import Outcome
 
 T = TypeVar("T")
@@ -36,6 +36,9 @@ ServiceOf = Annotated[Service, Depends(request_service)]
 EXPOSED_HEADERS = ("X-Model", "X-Seed", "X-Request-ID", "X-Fit", "X-Palette-Snapped", "Server-Timing", "Retry-After")
 CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; it is what the log and the metrics show for a caller who went away."""
+
+LARGE_PIXELS = 2**20
+"""A picture of more is in memory for few requests at a time; of fewer, all requests together take little more than bodies."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -150,10 +153,17 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _answer(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
-    if manifest.output.tiling is None or call.size != "original":
+    if not await _is_large(service, manifest, call):
         return await _answer_now(service, manifest, call, client)
     async with service.engine.place_for_large(client):
         return await _answer_now(service, manifest, call, client)
+
+
+async def _is_large(service: Service, manifest: Manifest, call: TranslateCall) -> bool:
+    content = call.pictures.get(manifest.inputs[0].name)
+    if content is None or not keeps_size(manifest, call.size):
+        return False
+    return await service.engine.offload(count_pixels, content) > LARGE_PIXELS
 
 
 async def _answer_now(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:

@@ -197,6 +197,11 @@ def prepare(
     return Prepared(images, parameters, fit, snapped, luma, grid)
 
 
+def keeps_size(manifest: Manifest, size: SizeMode) -> bool:
+    """Whether `prepare` keeps the main picture at its own size, so that many large ones at a time would fill the memory."""
+    return manifest.output.compose is Compose.CHROMA or (manifest.output.tiling is not None and size == "original")
+
+
 def _own_fit(spec: ImageInput, picture: Picture, main_fit: Fit, grid: TileGrid | None) -> Fit:
     """Where a picture lies that shares the main one's canvas or, before it is continued to fill all tiles, its size."""
     if grid:

@@ -24,7 +24,7 @@ from server.__main__ import main
 from server.app import create_app
 from server.arrays import MAGIC, MAX_HEADER_BYTES
 from server.errors import ApiError, BadImageError, ImageTooLargeError, ModelError
-from server.imaging import ImageLimits, Picture, open_image, open_photo, to_gray, to_rgb
+from server.imaging import ImageLimits, Picture, count_pixels, open_image, open_photo, to_gray, to_rgb
 from server.providers import PROVIDERS
 from server.session import SessionOptions
 from server.settings import Settings
@@ -329,6 +329,25 @@ def test_damaged_tiffs_are_decoded_or_refused_but_never_crash(junk: bytes, place
     content[start : start + len(junk)] = junk
     with contextlib.suppress(ApiError):
         assert open_photo(bytes(content), LIMITS).image.width <= LIMITS.max_side
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy(COLORS),
+        npy(COLORS[:, :, 0]),
+        npy(np.zeros((12, 20, 7))),
+        *(encoded(COLORS, name) for name in ("TIFF", "PNG", "JPEG", "WEBP")),
+    ],
+)
+def test_pixels_are_counted_by_the_header_alone(content: bytes) -> None:
+    assert count_pixels(content) == 240
+    assert count_pixels(content[:300]) in (0, 240)
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\x00", MAGIC, b"hello", encoded(COLORS, "GIF")])
+def test_pixels_of_what_cannot_be_read_are_none(content: bytes) -> None:
+    assert count_pixels(content) == 0
 
 
 @pytest.mark.parametrize("content", [npy(GRAY), encoded(GRAY, "TIFF")], ids=["npy", "tiff"])

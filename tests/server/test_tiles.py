@@ -354,10 +354,11 @@ async def test_a_large_photo_leaves_turns_to_others_and_stops_when_its_client_go
         assert len(session.runs) == stopped < 169
 
 
+@pytest.mark.parametrize(("model", "query"), [("photo", "size=original"), ("tint", ""), ("tint", "size=model")])
 async def test_no_more_large_photos_are_in_memory_than_there_are_places(
-    tiled_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tiled_dir: Path, monkeypatch: pytest.MonkeyPatch, model: str, query: str
 ) -> None:
-    session, held, most = SlowSession(0.002), 0, 0
+    held, most = 0, 0
     original = routes_module._answer_now
 
     async def counted(*arguments: Any) -> Any:
@@ -370,17 +371,20 @@ async def test_no_more_large_photos_are_in_memory_than_there_are_places(
             held -= 1
 
     monkeypatch.setattr(routes_module, "_answer_now", counted)
+    monkeypatch.setattr(routes_module, "LARGE_PIXELS", 30 * 30 - 1)
     own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1)
-    app = create_app(own, lambda _: session)
-    photo = png(random_picture(30, 30))
+    app = create_app(own)
     async with app.router.lifespan_context(app), contextlib.AsyncExitStack() as stack:
         callers = [await stack.enter_async_context(_caller(app, f"10.0.0.{number}")) for number in range(5)]
-        posts = [caller.post("/translate/photo?size=original", content=photo) for caller in callers for _ in range(4)]
-        assert {response.status_code for response in await asyncio.gather(*posts)} == {200}
-    assert most == LARGE_PICTURES
+        for side in (30, 29):
+            photo, most = png(random_picture(side, 30)), 0
+            posts = [caller.post(f"/translate/{model}?{query}", content=photo) for caller in callers for _ in range(4)]
+            assert {response.status_code for response in await asyncio.gather(*posts)} == {200}
+            assert most == LARGE_PICTURES if side == 30 else most > LARGE_PICTURES, "a small one waits for no place"
 
 
-async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path) -> None:
+async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes_module, "LARGE_PIXELS", 399)
     own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1, deadline_seconds=0.3)
     app = create_app(own, lambda _: SlowSession(0.01))
     async with app.router.lifespan_context(app), _caller(app, "10.0.0.1") as caller:
@@ -388,8 +392,9 @@ async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path)
         async with engine.place_for_large("http:10.0.0.1"), engine.place_for_large("http:10.0.0.1"):
             response = await caller.post("/translate/photo?size=original", content=png(random_picture(20, 20)))
             assert "No place for a large picture came within 0.3 seconds" in assert_error(response, 504, "timeout")["detail"]
-            small = await caller.post("/translate/photo", content=png(random_picture(20, 20)))
-            assert small.status_code == 200, "what is fitted needs no place"
+            for query, side in (("size=original", 19), ("size=model", 20)):
+                other = await caller.post(f"/translate/photo?{query}", content=png(random_picture(side, 20)))
+                assert other.status_code == 200, "what is small, or made small, needs no place"
 
 
 def _caller(app: object, address: str) -> httpx2.AsyncClient:
