@@ -200,8 +200,9 @@ class Page {
   /** Speaks of a picture only once drawing rests, not thirty times a second. @param {number} roundTrip */
   #announceLater(roundTrip) {
     clearTimeout(this.#announceTimer);
+    if (this.photo.camera.isOn) return;
     const text = this.words.t("result.updated", { ms: this.words.number(roundTrip) });
-    this.#announceTimer = setTimeout(() => this.notices.announce(text), 1000);
+    this.#announceTimer = setTimeout(() => this.photo.camera.isOn || this.notices.announce(text), 1000);
   }
 
   /** @param {{code?: string, title?: string, detail?: string}} problem */
