@@ -31,18 +31,38 @@ def prepare(
     source: Annotated[Path | None, typer.Option(help="Folder with the original files; downloaded when absent.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; data/<recipe> when absent.")] = None,
     size: Annotated[int, typer.Option(min=16, max=2048, help="Side of every picture, pixels.")] = 256,
+    a: Annotated[Path | None, typer.Option("--a", help="Recipe 'unpaired': folder of photos of one kind.")] = None,
+    b: Annotated[Path | None, typer.Option("--b", help="Recipe 'unpaired': folder of photos of the other kind.")] = None,
 ) -> None:
-    """Makes a data set of pairs, with counts, a preview sheet and the licence."""
+    """Makes a data set of pairs, or of two folders of photos, with counts, a preview sheet and the licence."""
     from training.prepare import prepare as prepare_dataset
+    from training.recipes import unpaired
 
     if recipe == "list":
         _list_recipes()
         return
+    if recipe == unpaired.NAME:
+        _prepare_unpaired(source, a, b, out or Path("data") / recipe, size)
+        return
+    if a or b:
+        raise ConfigError(f"--a and --b belong to the recipe '{unpaired.NAME}'; recipe '{recipe}' takes --source.")
     folder = out or Path("data") / recipe
     info = prepare_dataset(recipe, source, folder, size)
     counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
     left_out = sum(info.rejects.values())
     console.print(f"Wrote {counts} pairs to {folder}; left out {left_out}, see dataset.json. Look at {folder}/preview.png.")
+
+
+def _prepare_unpaired(source: Path | None, a: Path | None, b: Path | None, out: Path, size: int) -> None:
+    from training.prepare import prepare_unpaired
+    from training.recipes import unpaired
+
+    if source or not a or not b:
+        raise ConfigError(f"Recipe '{unpaired.NAME}' needs {unpaired.NEEDS}, and no --source.")
+    info = prepare_unpaired(a, b, out, size)
+    counts = ", ".join(f"{n['a']} and {n['b']} {split}" for split, n in info.counts.items())
+    left_out = sum(sum(reasons.values()) for reasons in info.rejects.values())
+    console.print(f"Wrote {counts} pictures to {out}; left out {left_out}, see dataset.json. Look at {out}/preview.png.")
 
 
 @app.command()
@@ -89,12 +109,13 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to judge on.")] = "val",
     seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
 ) -> None:
-    """Measures L1, PSNR and SSIM on held-out pairs and writes a sheet of samples and report.html."""
-    from training.evaluate import FIGURE_TITLES, evaluate_run
+    """Measures figures on held-out pictures and writes them, a sheet of samples and report.html."""
+    from training.evaluate import FIGURE_TITLES
+    from training.judge import judge
     from training.report import write_report
     from training.trained import open_trained
 
-    evaluation = evaluate_run(open_trained(run, data), split=split, seed=seed)
+    evaluation = judge(open_trained(run, data), split=split, seed=seed)
     names = list(evaluation.figures[0].values)
     titles = [FIGURE_TITLES[name] for name in names]
     table = Table("protocol", *titles, title=f"{evaluation.recipe}, {split}, {evaluation.images:,} images seen")
@@ -115,12 +136,13 @@ def export(
     from training.export import export_run
     from training.trained import open_trained
 
-    exported = export_run(open_trained(run, data), to, model_id)
-    parity = exported.parity
-    console.print(
-        f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference {parity.largest}/255, "
-        f"mean {parity.mean:.5f}. See it: inkwash serve --models {to}"
-    )
+    for exported in export_run(open_trained(run, data), to, model_id):
+        parity = exported.parity
+        console.print(
+            f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference "
+            f"{parity.largest}/255, mean {parity.mean:.5f}."
+        )
+    console.print(f"See it: inkwash serve --models {to}")
 
 
 @app.command()
@@ -132,10 +154,11 @@ def report(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
 
 
 def _list_recipes() -> None:
-    from training.recipes import RECIPES
+    from training.recipes import RECIPES, unpaired
 
-    for recipe in RECIPES.values():
-        console.print(f"[bold]{recipe.name}[/]  needs {recipe.needs}", highlight=False)
+    needs = {recipe.name: recipe.needs for recipe in RECIPES.values()} | {unpaired.NAME: unpaired.NEEDS}
+    for name, words in needs.items():
+        console.print(f"[bold]{name}[/]  needs {words}", highlight=False)
 
 
 def _config_path(config: str) -> Path:

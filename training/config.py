@@ -17,6 +17,9 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 """Published configurations; `train emoji` finds `emoji.toml` here."""
 
 
+MODEL_ID = r"^[a-z0-9][a-z0-9-]{0,63}$"
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message names the key, the value and the rule."""
 
@@ -54,6 +57,14 @@ class ColorSpace(StrEnum):
     CBCR = "cbcr"
 
 
+class DiscriminatorAugment(StrEnum):
+    """A random change of what a discriminator sees (Zhao et al. 2020)."""
+
+    COLOR = "color"
+    TRANSLATION = "translation"
+    CUTOUT = "cutout"
+
+
 class GeneratorConfig(_Section):
     """The U-Net of pix2pix, 6.1.1. Defaults are the paper's 256x256 layer list."""
 
@@ -64,6 +75,19 @@ class GeneratorConfig(_Section):
     input_skip: bool = Field(default=False, description="Show the last layer the input at full resolution, for sharp outlines.")
     noise: NoiseKind = NoiseKind.ELEMENT
     noise_levels: int = Field(default=3, ge=0, description="Innermost decoder levels that drop out; more of them vary more.")
+
+
+class ResNetConfig(_Section):
+    """The residual generator of CycleGAN, 7.2. Defaults are the paper's list for 256 pixels; its list for 128 has 6 blocks."""
+
+    base_channels: int = Field(default=64, ge=4, description="Channels at full resolution; cost grows with its square.")
+    max_channels: int = Field(default=256, ge=4, description="Cap on the channels of deeper levels.")
+    downsamplings: int = Field(default=2, ge=1, le=6, description="Halvings; the image side must be a multiple of 2**this.")
+    residual_blocks: int = Field(default=9, ge=1, le=24, description="Blocks at the lowest resolution; more change more.")
+    upsampling: Upsampling = Upsampling.TRANSPOSE
+    input_skip: bool = Field(
+        default=False, description="Show the last layer the input, for detail that few pixels cannot hold."
+    )
 
 
 class DiscriminatorConfig(_Section):
@@ -84,6 +108,37 @@ class LossConfig(_Section):
     lambda_hints: float = Field(default=0.0, ge=0, description="Weight of L1 where a hint lies; higher obeys dabs more.")
     lambda_chroma: float = Field(default=0.0, ge=0, description="Weight of L1 of Cb and Cr alone, for colourisers.")
     lambda_adversarial: float = Field(default=1.0, ge=0)
+
+
+class DirectionConfig(_Section):
+    """What a model that translates one way is called; what is left empty follows from the run's name and the data set."""
+
+    id: str | None = Field(default=None, pattern=MODEL_ID)
+    title: dict[str, str] = Field(default_factory=dict)
+    description: dict[str, str] = Field(default_factory=dict)
+
+
+class CycleGANConfig(_Section):
+    """Losses of CycleGAN (3, 5.2) and what keeps it from going astray, each with a value that turns it off."""
+
+    adversarial: AdversarialLoss = AdversarialLoss.LSGAN
+    lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of cycle consistency; higher changes less.")
+    lambda_identity: float = Field(
+        default=5.0,
+        ge=0,
+        description="Weight of leaving alone what is in the domain already; 0 saves a third of a step, and colours drift. The "
+        "authors' 0.5 is a share of lambda_cycle.",
+    )
+    pool_capacity: int = Field(default=50, ge=0, description="Old fakes that a discriminator is reminded of; 0: none.")
+    discriminator_augment: tuple[DiscriminatorAugment, ...] = Field(
+        default=(DiscriminatorAugment.TRANSLATION, DiscriminatorAugment.CUTOUT),
+        description="Helps below about 10,000 pictures. 'color' is left out: colour is often what tells the domains apart.",
+    )
+    gradient_norm_max: float = Field(
+        default=10.0, ge=0, description="Longest gradient of one network; longer ones are shortened. 0 shortens none."
+    )
+    ab: DirectionConfig = DirectionConfig()
+    ba: DirectionConfig = DirectionConfig()
 
 
 class OptimizerConfig(_Section):
@@ -157,7 +212,7 @@ class LoopConfig(_Section):
 class TrainConfig(_Section):
     """Everything that decides a run, with the data and the seed."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    name: str = Field(pattern=MODEL_ID)
     family: str = "pix2pix"
     data: Path = Field(description="Folder that `inkwash-train prepare` wrote.")
     init_from: Path | None = Field(
@@ -167,8 +222,10 @@ class TrainConfig(_Section):
     title: dict[str, str] = Field(default_factory=dict)
     description: dict[str, str] = Field(default_factory=dict)
     generator: GeneratorConfig = GeneratorConfig()
+    resnet: ResNetConfig = ResNetConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     loss: LossConfig = LossConfig()
+    cyclegan: CycleGANConfig = CycleGANConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     hints: HintConfig = HintConfig()

@@ -10,7 +10,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -114,12 +115,10 @@ class PairedDataset:
         info = read_info(root)
         if split not in info.counts:
             raise DatasetError(f"Data set '{root}' has no split '{split}'; it has {', '.join(info.counts)}.")
-        source = _read_array(root / split / "source.npy", info, split, info.channels)
-        target = _read_array(root / split / "target.npy", info, split, 3)
-        names_file = root / split / "names.txt"
-        names = tuple(names_file.read_text("utf-8").splitlines()) if names_file.is_file() else ()
-        if len(names) != len(source):
-            raise DatasetError(f"'{names_file}' names {len(names)} of {len(source)} pairs. {_remedy(info.recipe)}")
+        shape, remedy = (info.counts[split], info.size, info.size), _remedy(info.recipe)
+        source = read_array(root / split / "source.npy", (*shape, info.channels), remedy)
+        target = read_array(root / split / "target.npy", (*shape, 3), remedy)
+        names = read_names(root / split / "names.txt", len(source), remedy)
         return cls(info=info, split=split, names=names, source=source, target=target)
 
     def __len__(self) -> int:
@@ -147,12 +146,23 @@ def write_dataset(out: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> 
     Raises:
         DatasetError: `out` exists and is no prepared set, so replacing it could lose something else.
     """
+    with staged_folder(out) as folder:
+        _write_files(folder, info, splits)
+
+
+@contextmanager
+def staged_folder(out: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `out` once the block has filled it; when the block fails, `out` stays as it was.
+
+    Raises:
+        DatasetError: `out` exists and is no prepared set, so replacing it could lose something else.
+    """
     if out.exists() and any(out.iterdir()) and not (out / "dataset.json").is_file():
         raise DatasetError(f"'{out}' holds other files; choose an empty or a new folder for the data set.")
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        _write_files(staging, info, splits)
+        yield staging
         if out.exists():
             shutil.rmtree(out)
         staging.chmod(0o755)
@@ -200,16 +210,31 @@ def _preview(info: DatasetInfo, pairs: Pairs, rows: int = 6, pairs_per_row: int 
     return contact_sheet([images[start : start + per_row] for start in range(0, len(images), per_row)])
 
 
-def _read_array(path: Path, info: DatasetInfo, split: str, channels: int) -> ImagesU8:
-    remedy = _remedy(info.recipe)
+def read_array(path: Path, shape: tuple[int, ...], remedy: str) -> ImagesU8:
+    """Pictures of one file.
+
+    Raises:
+        DatasetError: It is missing, damaged or of another shape; the message ends with `remedy`.
+    """
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DatasetError(f"'{path}' is missing or damaged ({error}). {remedy}") from error
-    expected = (info.counts[split], info.size, info.size, channels)
-    if array.shape != expected or array.dtype != np.uint8:
-        raise DatasetError(f"'{path}' is {array.dtype} {array.shape}; dataset.json promises uint8 {expected}. {remedy}")
+    if array.shape != shape or array.dtype != np.uint8:
+        raise DatasetError(f"'{path}' is {array.dtype} {array.shape}; dataset.json promises uint8 {shape}. {remedy}")
     return array  # type: ignore[no-any-return]
+
+
+def read_names(path: Path, count: int, remedy: str) -> tuple[str, ...]:
+    """What each picture was made of, a line each.
+
+    Raises:
+        DatasetError: There are not `count` of them; the message ends with `remedy`.
+    """
+    names = tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
+    if len(names) != count:
+        raise DatasetError(f"'{path}' names {len(names)} of {count} pictures. {remedy}")
+    return names
 
 
 def _remedy(recipe: str, root: Path | None = None) -> str:

@@ -37,6 +37,10 @@ FIGURE_TITLES = {
     "colorfulness": "colourfulness",
     "true_colorfulness": "of the real photos",
     "lab_intersection": "a*b* intersection",
+    "lab_intersection_before": "of the untranslated",
+    "cycle_l1": "L1, there and back",
+    "identity_l1": "L1, of what is there already",
+    "change_l1": "L1, of the change",
 }
 """Every figure by name. L1 is the mean absolute difference of RGB in [0, 1]; PSNR is taken of each picture, then averaged;
 SSIM is of RGB with a Gaussian window of 11 pixels; `color_figures.py` explains the others."""
@@ -86,11 +90,12 @@ def evaluate_run(trained: TrainedRun, split: str = "val", seed: int = 0) -> Eval
         DatasetError: The split cannot be opened.
     """
     dataset = PairedDataset.open(trained.data, split)
+    (exportable,) = trained.exportables.values()
     figures, shown = [], []
-    for trial in trials(dataset, has_hints="hints" in trained.exportable.image_names, seed=seed):
-        pictures = _translate_all(trained.exportable, trial, seed)
+    for trial in trials(dataset, has_hints="hints" in exportable.image_names, seed=seed):
+        pictures = _translate_all(exportable, trial, seed)
         protocol = _protocol(trial, dataset, trained.images, seed)
-        if trained.exportable.compose == "chroma":
+        if exportable.compose == "chroma":
             pictures = _under_luma(pictures, trial.inputs["image"])
             figures.append(_with_color(measure(trial, pictures, protocol), pictures, trial.target))
         else:

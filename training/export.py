@@ -12,10 +12,9 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -24,6 +23,7 @@ from PIL import Image
 
 from server.manifest import (
     Compose,
+    FlexibleSize,
     Golden,
     ImageInput,
     InputKind,
@@ -38,9 +38,11 @@ from server.manifest import (
 )
 from server.manifest import PaletteEntry as ManifestPaletteEntry
 from training.datasets import DatasetInfo, ImagesU8, PairedDataset, displayable
-from training.evaluate import Evaluation, evaluate_run, read_evaluation
+from training.evaluate import Evaluation
 from training.families.protocol import Exportable
+from training.judge import judged
 from training.model_card import Card, write_card
+from training.offers import Labelling, offers
 from training.onnx_graph import TRACE_BATCH, ExportError, rounded_to_half, write_graph
 from training.recipes import RECIPES
 from training.recipes.recipe import Drawing
@@ -64,18 +66,6 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """What a model is called and where it comes from."""
-
-    model_id: str
-    title: Mapping[str, str]
-    description: Mapping[str, str]
-    family: str
-    config: Mapping[str, Any]
-    seen_images: int
-
-
-@dataclass(frozen=True)
 class Exported:
     """A written model folder."""
 
@@ -84,49 +74,21 @@ class Exported:
     bytes: int
 
 
-def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -> Exported:
-    """Exports a run to `models/<id>`, measuring its held-out figures first if that has not been done for this state.
+def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -> tuple[Exported, ...]:
+    """Exports every model of a run to `models/<id>`, measuring held-out figures first if that has not been done for this state.
 
     Args:
         trained: The run.
         models: Folder of model folders.
-        model_id: The configuration's name when absent.
+        model_id: The configuration's name when absent. Of several models each gets an ending.
 
     Raises:
-        ExportError: The graph cannot be exported or does not agree with PyTorch.
+        ExportError: A graph cannot be exported or does not agree with PyTorch.
     """
-    evaluation = read_evaluation(trained.run.root)
-    if evaluation is None or (evaluation.images, evaluation.split) != (trained.images, "val"):
-        evaluation = evaluate_run(trained)
-    config = trained.config
-    labelling = Labelling(
-        model_id=model_id or config.name,
-        title=config.title or trained.info.title,
-        description=config.description or trained.info.title,
-        family=config.family,
-        config=_published_config(trained),
-        seen_images=trained.images,
+    return tuple(
+        export_model(offer.exportable, offer.held_out, models, offer.labelling, offer.evaluation)
+        for offer in offers(trained, judged(trained), model_id)
     )
-    held_out = PairedDataset.open(trained.data, "val")
-    return export_model(trained.exportable, held_out, models, labelling, evaluation)
-
-
-def _published_config(trained: TrainedRun) -> dict[str, Any]:
-    """The configuration with places that anyone can use: where things lay is that machine's business."""
-    config = trained.config.model_dump(mode="json")
-    config["data"] = f"data/{trained.info.recipe}"
-    if start := trained.config.init_from:
-        config["init_from"] = str(_published_start(start))
-    if changes := trained.run.read_changes():
-        config["changes"] = changes
-    return config
-
-
-def _published_start(start: Path) -> Path:
-    """Where the weights to start from would lie for anyone: a run's checkpoint or a model's folder."""
-    if not start.is_absolute():
-        return start
-    return Path("runs", *start.parts[-3:]) if start.suffix == ".ckpt" else Path("models", start.name)
 
 
 def export_model(
@@ -157,19 +119,30 @@ def export_model(
 
 
 def measure_parity(exportable: Exportable, graph: Path, held_out: PairedDataset) -> Parity:
-    """Runs both sides on held-out pairs, one by one and four at once."""
+    """Runs both sides on held-out pairs, one by one and four at once, and where sizes are free on parts of them too."""
     session = _session(graph)
     differences = []
-    for batch in PARITY_BATCHES:
+    for batch, (height, width) in [
+        (batch, extent) for extent in _parity_extents(exportable, held_out) for batch in PARITY_BATCHES
+    ]:
         chosen = np.arange(batch) % len(held_out)
-        inputs, seeds = without_hints(held_out.source[chosen]), list(range(batch))
+        inputs, seeds = without_hints(held_out.source[chosen, :height, :width]), list(range(batch))
         if "hints" in exportable.image_names:
-            inputs["hints"] = _corner_hints(held_out.target[chosen])
+            inputs["hints"] = _corner_hints(held_out.target[chosen, :height, :width])
         ours = translate(exportable, inputs, seeds)
         theirs = session.run(None, graph_feeds(exportable, inputs, seeds))[0]
         differences.append(np.abs(ours.astype(np.int16) - theirs.astype(np.int16)).ravel())
     steps = np.concatenate(differences)
     return Parity(largest=int(steps.max()), mean=float(steps.mean()), differing_share=float((steps > 0).mean()))
+
+
+def _parity_extents(exportable: Exportable, held_out: PairedDataset) -> list[tuple[int, int]]:
+    """Height and width of what both sides are run on: whole pictures, and where sizes are free also low and narrow ones."""
+    side, step = held_out.info.size, exportable.size_multiple_of
+    if step is None:
+        return [(side, side)]
+    half, most = (max(side * share // 4 // step, 1) * step for share in (2, 3))
+    return [(side, side), (half, most), (most, half)]
 
 
 def require_parity(parity: Parity) -> None:
@@ -185,9 +158,16 @@ def require_parity(parity: Parity) -> None:
         )
 
 
-def input_specs(info: DatasetInfo, image_names: Sequence[str]) -> tuple[ImageInput, ...]:
+def graph_size(info: DatasetInfo, exportable: Exportable) -> Size | FlexibleSize:
+    """The data set's size; where sizes are free, from half to twice that: textures have the size that they were learned at."""
+    step = exportable.size_multiple_of
+    if step is None:
+        return Size(height=info.size, width=info.size)
+    return FlexibleSize(multiple_of=step, min=-(-info.size // 2 // step) * step, max=2 * info.size)
+
+
+def input_specs(info: DatasetInfo, image_names: Sequence[str], size: Size | FlexibleSize) -> tuple[ImageInput, ...]:
     """The manifest's inputs for a prepared set."""
-    size = Size(height=info.size, width=info.size)
     palette = tuple(ManifestPaletteEntry(index=e.index, name=dict(e.name), color=e.color) for e in info.palette)
     main = ImageInput(
         name=image_names[0],
@@ -245,23 +225,24 @@ def _describe(
 ) -> None:
     """Writes everything but the graph."""
     info = held_out.info
+    size = graph_size(info, exportable)
     drawings = gallery(held_out, exportable.image_names)
     samples = _write_samples(folder / "samples", exportable, drawings, info)
-    golden = _write_samples(folder / "golden", exportable, drawings[:1] or [_empty_canvas(info, exportable)], info)[0]
+    golden = _write_samples(folder / "golden", exportable, drawings[:1] or [_stand_in(info, exportable)], info)[0]
     _write_preview(folder, golden)
     manifest = Manifest(
         id=labelling.model_id,
         title=dict(labelling.title),
         description=dict(labelling.description),
         family=labelling.family,
-        inputs=input_specs(info, exportable.image_names),
-        output=Output(size=Size(height=info.size, width=info.size), compose=Compose(exportable.compose)),
+        inputs=input_specs(info, exportable.image_names, size),
+        output=Output(size=size, compose=Compose(exportable.compose)),
         latent=_latent(exportable),
         samples=samples,
         metrics=_metrics(evaluation),
         training=Training(
             recipe=info.recipe,
-            source=f"{info.origin.name}, {info.origin.home_page}",
+            source=", ".join(filter(None, (info.origin.name, info.origin.home_page))),
             source_license=info.origin.license,
             images=info.counts["train"],
             seen_images=labelling.seen_images,
@@ -274,7 +255,16 @@ def _describe(
     )
     text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", "utf-8")
-    card = Card(manifest.model_dump(mode="json"), info, parity.largest, parity.mean, parity.differing_share)
+    card = Card(
+        manifest.model_dump(mode="json"),
+        info,
+        parity.largest,
+        parity.mean,
+        parity.differing_share,
+        learned_from=labelling.learned_from,
+        prepare=labelling.prepare,
+        weaknesses=labelling.weaknesses,
+    )
     write_card(folder / "README.md", card)
 
 
@@ -300,12 +290,24 @@ def _held_out_drawing(held_out: PairedDataset, k: int) -> Drawing:
     return Drawing(title, {name: images[0] for name, images in without_hints(held_out.source[k : k + 1]).items()})
 
 
-def _empty_canvas(info: DatasetInfo, exportable: Exportable) -> Drawing:
-    """What the self-test draws when no picture may be shipped."""
+def _stand_in(info: DatasetInfo, exportable: Exportable) -> Drawing:
+    """What the self-test draws when no picture may be shipped: an empty canvas, or for photos a test card.
+
+    A photo of one value leaves norms nothing but rounding errors to magnify, and no two machines round alike.
+    """
     side = (info.size, info.size)
+    if info.kind == "photo":
+        return Drawing({"en": "Test card", "ja": "テストカード"}, {exportable.image_names[0]: _test_card(*side)})
     blank = {name: np.zeros((*side, 4), np.uint8) for name in exportable.image_names if name == "hints"}
     blank[exportable.image_names[0]] = np.full((*side, info.channels), info.background, np.uint8)
     return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
+
+
+def _test_card(height: int, width: int) -> ImagesU8:
+    """Three colours that change in three directions, (H, W, 3)."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = (x / width, y / height, (x / width + y / height) * 2 % 1)
+    return np.stack([np.round(plane * 255).astype(np.uint8) for plane in planes], axis=-1)
 
 
 def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:

@@ -30,3 +30,13 @@ def covered_l1_loss(image: Tensor, target: Tensor, coverage: Tensor) -> Tensor:
 def l1_loss(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference, in units of [-1, 1]."""
     return torch.mean(torch.abs(image.float() - target.float()))
+
+
+def cycle_consistency_loss(reconstructed: Tensor, real: Tensor) -> Tensor:
+    """How far a picture comes back from where it went: |G_ba(G_ab(a)) - a| (CycleGAN, 3.2)."""
+    return l1_loss(reconstructed, real)
+
+
+def identity_loss(identity: Tensor, real: Tensor) -> Tensor:
+    """How much a generator changes what is in its target domain already: |G_ab(b) - b| (CycleGAN, 5.2)."""
+    return l1_loss(identity, real)

@@ -21,6 +21,9 @@ class Card:
     parity_largest: int
     parity_mean: float
     parity_share: float
+    learned_from: str | None = None
+    prepare: str | None = None
+    weaknesses: str | None = None
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -46,7 +49,7 @@ and gives an RGB picture of the same size."""
 
 
 def _input_words(spec: dict[str, Any]) -> str:
-    size = f"{spec['size']['width']}x{spec['size']['height']}"
+    size = _size_words(spec["size"])
     optional = ", optional" if spec["optional"] else ""
     if spec["kind"] == "line":
         width = f"{spec['line_width_px']:g} px"
@@ -59,11 +62,19 @@ def _input_words(spec: dict[str, Any]) -> str:
     return f"`{spec['name']}`: a {spec['kind']} picture, {size}{optional}"
 
 
+def _size_words(size: dict[str, int]) -> str:
+    if "width" in size:
+        return f"{size['width']}x{size['height']}"
+    return f"any size from {size['min']} to {size['max']} pixels a side in steps of {size['multiple_of']}"
+
+
 def _origin(card: Card) -> str:
     training, origin = card.manifest["training"], card.info.origin
+    learned_from = card.learned_from or f"{training['images']:,} pairs"
+    name = f"[{origin.name}]({origin.home_page})" if origin.home_page else origin.name
     return f"""## What it learned from
 
-{training["images"]:,} pairs of [{origin.name}]({origin.home_page}), shown {training["seen_images"]:,} times, repeats counted.
+{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.
 Licence of the data: {training["source_license"]}. Licence of these weights: {card.manifest["license"]}.
 
 ```text
@@ -96,7 +107,8 @@ In onnxruntime the pictures differ from PyTorch's by at most {card.parity_larges
 
 def _weaknesses(card: Card) -> str:
     recipe = RECIPES.get(card.info.recipe)
-    return f"## What it does badly\n\n{recipe.weaknesses}" if recipe else ""
+    weaknesses = card.weaknesses or (recipe.weaknesses if recipe else "")
+    return f"## What it does badly\n\n{weaknesses}" if weaknesses else ""
 
 
 def _reproduction(card: Card) -> str:
@@ -110,7 +122,7 @@ def _reproduction(card: Card) -> str:
     return f"""## How to make it again
 
 ```sh
-inkwash-train prepare {card.info.recipe} --out {data}
+{card.prepare or f"inkwash-train prepare {card.info.recipe} --out {data}"}
 {first_stage}inkwash-train train {name}
 inkwash-train export runs/{name} --to models/
 ```

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -66,7 +67,8 @@ def write_graph(exportable: Exportable, inputs: Sequence[Tensor], path: Path) ->
         ExportError: The exporter failed or made something the contract forbids.
     """
     names = [*exportable.image_names, *([exportable.latent.name] if exportable.latent else [])]
-    model = _trace(exportable.module, inputs, names)
+    shapes = _dynamic_shapes(exportable)
+    model = _trace(exportable.module, inputs, names, shapes)
     store_weights_as_half(model)
     _check_portable(model)
     onnx.checker.check_model(model, full_check=True)
@@ -119,10 +121,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
-def _trace(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> onnx.ModelProto:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+def _dynamic_shapes(exportable: Exportable) -> tuple[dict[int, Any], ...]:
+    """Which axes of each input are free: the batch, and of images height and width where the graph takes more than one size."""
     batch = torch.export.Dim("batch", min=1, max=1024)
-    shapes = tuple({0: batch} for _ in inputs)
+    axes: dict[int, Any] = {0: batch}
+    if step := exportable.size_multiple_of:
+        axes |= {axis: step * torch.export.Dim(name, min=2, max=8192 // step) for axis, name in ((1, "rows"), (2, "columns"))}
+    return (*(axes for _ in exportable.image_names), *([{0: batch}] if exportable.latent else []))
+
+
+def _trace(
+    module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], shapes: tuple[dict[int, Any], ...]
+) -> onnx.ModelProto:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         # The exporter reports its stages on stdout and warns of its own internals; errors still come through.
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():

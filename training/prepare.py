@@ -11,10 +11,12 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from training.datasets import DatasetInfo, ImagesU8, digest, write_dataset
+from training.datasets import DatasetInfo, ImagesU8, Origin, digest, write_dataset
 from training.download import fetch
-from training.recipes import RECIPES
+from training.recipes import RECIPES, unpaired
+from training.recipes.photos import read_origin
 from training.recipes.recipe import Draft, Recipe, SourceError
+from training.unpaired import Domain, UnpairedInfo, digest_domains, write_unpaired
 
 STROKE_DRAWINGS, MAGNIFICATION = 150, 4
 
@@ -46,6 +48,51 @@ def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -
     info = _describe(recipe, draft, size)
     write_dataset(out, info, draft.splits)
     return info
+
+
+def prepare_unpaired(a: Path, b: Path, out: Path, size: int = 256) -> UnpairedInfo:
+    """Makes a set of two domains from two folders of photos at `size` pixels and writes it to `out`.
+
+    The folders' names say what the photos show; an `origin.toml` in one says whose they are.
+
+    Raises:
+        SourceError: A folder is missing, has too few photos or states no proper origin.
+        DatasetError: `out` holds something else.
+    """
+    draft = unpaired.build(a, b, size)
+    names: dict[Domain, str] = {"a": _words(a), "b": _words(b)}
+    title = f"{names['a']} and {names['b']}"
+    info = UnpairedInfo(
+        recipe=unpaired.NAME,
+        title={"en": title[:1].upper() + title[1:]},
+        names=names,
+        size=size,
+        counts={split: {"a": len(domains.a), "b": len(domains.b)} for split, domains in draft.splits.items()},
+        rejects={domain: dict(sorted(Counter(reasons.values()).items())) for domain, reasons in draft.rejects.items()},
+        origin=_joint_origin(read_origin(a), read_origin(b)),
+        sha256=digest_domains(draft.splits),
+    )
+    write_unpaired(out, info, draft.splits)
+    return info
+
+
+def _words(folder: Path) -> str:
+    """What a folder's name says: "passion-flower" is "passion flower"."""
+    return folder.resolve().name.replace("-", " ").replace("_", " ").strip()
+
+
+def _joint_origin(a: Origin, b: Origin) -> Origin:
+    """What holds for pictures of both origins."""
+    if a == b:
+        return a
+    joined = {key: "; ".join(dict.fromkeys(filter(None, (getattr(a, key), getattr(b, key))))) for key in ("name", "license")}
+    return Origin(
+        **joined,
+        home_page=a.home_page if a.home_page == b.home_page else "",
+        weights_license="; ".join(dict.fromkeys((a.weights_license, b.weights_license))),
+        free_samples=a.free_samples and b.free_samples,
+        notice=f"{a.notice.rstrip()}\n\n{b.notice}",
+    )
 
 
 def median_stroke_width(lines: ImagesU8) -> float:

@@ -17,7 +17,7 @@ from training.config import TrainConfig, parse_config
 
 CHECKPOINT_FORMAT = 1
 
-FIXED_KEYS = ("family", "generator.", "discriminator.", "hints.enabled", "color.", "seed", "augment.image_size")
+FIXED_KEYS = ("family", "generator.", "resnet.", "discriminator.", "hints.enabled", "color.", "seed", "augment.image_size")
 """Settings, or sections of them, that a run cannot change while it goes on: its weights or its order of images hang on them."""
 
 

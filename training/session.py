@@ -6,39 +6,27 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from PIL import Image
 
-from training.batches import PairedBatches, held_out_batch
 from training.config import ConfigError, TrainConfig
-from training.datasets import DatasetInfo, PairedDataset, displayable
 from training.families import FAMILIES
-from training.families.protocol import Family
+from training.families.protocol import Family, FamilyType
 from training.loop import Outcome, load_networks, train
+from training.material import Material, open_material
 from training.onnx_graph import ExportError, read_weights
 from training.run import Run, RunError, read_checkpoint
-from training.sheets import contact_sheet
 from training.source import SourceSpec
-
-SAMPLE_COUNT = 8
-
-
-def source_spec(info: DatasetInfo) -> SourceSpec:
-    """What a family must know of a data set's main input."""
-    classes = len(info.palette) if info.palette else 0
-    return SourceSpec(kind=cast(Any, info.kind), channels=info.channels, classes=classes)
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """A family on its device, with the data set it is made for."""
+    """A family on its device."""
 
     config: TrainConfig
-    info: DatasetInfo
     family: Family
     fabric: Fabric
 
@@ -52,14 +40,13 @@ class Placement:
     nodes: int = 1
 
 
-def build_workshop(config: TrainConfig, info: DatasetInfo, placement: Placement) -> Workshop:
+def build_workshop(config: TrainConfig, source: SourceSpec, placement: Placement) -> Workshop:
     """Starts the device strategy and builds the family on it, with weights from the configuration's seed.
 
     Raises:
         ConfigError: The family is unknown, does not fit the data, or a launcher started another number of processes.
     """
-    if config.family not in FAMILIES:
-        raise ConfigError(f"Config key 'family' has value '{config.family}'; known families: {', '.join(FAMILIES)}.")
+    family_type = _family_type(config)
     fabric = Fabric(
         accelerator=placement.accelerator,
         devices=placement.devices,
@@ -70,10 +57,29 @@ def build_workshop(config: TrainConfig, info: DatasetInfo, placement: Placement)
     _require_all_processes(fabric)
     torch.manual_seed(config.seed)
     try:
-        family = FAMILIES[config.family](config, source_spec(info), fabric)
+        family = family_type(config, source, fabric)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return Workshop(config=config, info=info, family=family, fabric=fabric)
+    return Workshop(config=config, family=family, fabric=fabric)
+
+
+def _family_type(config: TrainConfig) -> FamilyType:
+    if config.family not in FAMILIES:
+        raise ConfigError(f"Config key 'family' has value '{config.family}'; known families: {', '.join(FAMILIES)}.")
+    family_type = FAMILIES[config.family]
+    _require_no_idle_section(config, family_type)
+    return family_type
+
+
+def _require_no_idle_section(config: TrainConfig, family_type: FamilyType) -> None:
+    """Refuses settings that the family would never read."""
+    read = family_type.sections
+    for section in sorted({name for family in FAMILIES.values() for name in family.sections} - set(read)):
+        if getattr(config, section) != TrainConfig.model_fields[section].default:
+            raise ConfigError(
+                f"Config section '{section}' does nothing for family '{config.family}', which reads {', '.join(read)}; "
+                "leave it out."
+            )
 
 
 def _require_all_processes(fabric: Fabric) -> None:
@@ -93,14 +99,13 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         ConfigError: Configuration and data do not fit.
         RunError: A checkpoint cannot be used.
     """
-    training = PairedDataset.open(config.data, "train")
-    held_out = PairedDataset.open(config.data, "val")
-    if training.source.shape[1] != config.augment.image_size:
+    material = open_material(config.data, _family_type(config).data_form, config.family)
+    if material.size != config.augment.image_size:
         raise ConfigError(
             f"Config key 'augment.image_size' is {config.augment.image_size}, but {config.data} was prepared at "
-            f"{training.source.shape[1]} pixels; change one of them."
+            f"{material.size} pixels; change one of them."
         )
-    workshop = build_workshop(config, training.info, placement)
+    workshop = build_workshop(config, material.source, placement)
     fabric, family = workshop.fabric, workshop.family
     run = Run(run_root)
     if fabric.is_global_zero:
@@ -108,21 +113,12 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
     fabric.barrier()
     if config.init_from is not None and not run.checkpoint.is_file():
         _start_from(family, config.init_from)
-    batches = PairedBatches(
-        training.source,
-        training.target,
-        config,
-        source_spec(training.info),
-        device=fabric.device,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-    )
     return train(
         family,
-        batches,
+        material.batches(config, fabric),
         config,
         run,
-        draw_samples=_sample_drawer(workshop, held_out),
+        draw_samples=_sample_drawer(workshop, material),
         world_size=fabric.world_size,
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),
@@ -157,18 +153,13 @@ def _any_rank(fabric: Fabric) -> Callable[[bool], bool]:
     return ask
 
 
-def _sample_drawer(workshop: Workshop, held_out: PairedDataset) -> Callable[[], Image.Image] | None:
+def _sample_drawer(workshop: Workshop, material: Material) -> Callable[[], Image.Image] | None:
     preview = getattr(workshop.family, "preview", None)
-    if preview is None or not len(held_out.source):
+    if preview is None:
         return None
-    chosen = np.linspace(0, len(held_out.source) - 1, min(SAMPLE_COUNT, len(held_out.source))).astype(int)
-    source, target = np.asarray(held_out.source[chosen]), np.asarray(held_out.target[chosen])
 
     def draw() -> Image.Image:
         torch.manual_seed(0)
-        has_hints = workshop.config.hints.enabled
-        batch = held_out_batch(source, target, source_spec(workshop.info), workshop.fabric.device, has_hints=has_hints)
-        pictures = preview(batch).cpu().numpy()
-        return contact_sheet([list(displayable(source, workshop.info)), list(pictures), list(target)])
+        return material.sheet(preview, workshop.config, workshop.fabric.device)
 
     return draw

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.config import TrainConfig
-from training.datasets import DatasetInfo, read_info
+from training.datasets import DatasetInfo
 from training.families.protocol import Exportable
 from training.loop import load_networks
+from training.material import read_any_info, source_spec
 from training.run import Run
 from training.session import Placement, build_workshop
+from training.unpaired import UnpairedInfo
 
 
 @dataclass(frozen=True)
@@ -20,15 +23,15 @@ class TrainedRun:
     Attributes:
         data: Folder of the prepared set it was trained on.
         images: Pairs shown to the generator so far.
-        exportable: The graph to serve: averaged weights where the family keeps an average.
+        exportables: The graphs to serve: averaged weights where the family keeps an average.
     """
 
     run: Run
     config: TrainConfig
     data: Path
-    info: DatasetInfo
+    info: DatasetInfo | UnpairedInfo
     images: int
-    exportable: Exportable
+    exportables: Mapping[str, Exportable]
 
 
 def open_trained(root: Path, data: Path | None = None) -> TrainedRun:
@@ -45,8 +48,8 @@ def open_trained(root: Path, data: Path | None = None) -> TrainedRun:
     run = Run.open(root)
     config = run.config()
     folder = data or config.data
-    info = read_info(folder)
+    info = read_any_info(folder)
     state = run.load_checkpoint()
-    family = build_workshop(config, info, Placement(accelerator="cpu")).family
+    family = build_workshop(config, source_spec(info), Placement(accelerator="cpu")).family
     load_networks(family, state, str(run.checkpoint))
-    return TrainedRun(run, config, folder, info, int(state["images"]), family.exportable())
+    return TrainedRun(run, config, folder, info, int(state["images"]), family.exportables())

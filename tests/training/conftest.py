@@ -32,7 +32,7 @@ def fabric() -> Fabric:
 
 @pytest.fixture
 def tiny_config(tmp_path: Path) -> BuildConfig:
-    """Builds a configuration for 32-pixel pictures; sections given as keywords are merged in."""
+    """Builds a configuration for 32-pixel pictures; sections given as keywords are merged in, None leaves one out."""
 
     def build(**sections: Any) -> TrainConfig:
         values: dict[str, Any] = {
@@ -46,7 +46,7 @@ def tiny_config(tmp_path: Path) -> BuildConfig:
         }
         for name, section in sections.items():
             values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
-        return parse_config(values)
+        return parse_config({name: value for name, value in values.items() if value is not None})
 
     return build
 

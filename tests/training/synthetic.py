@@ -10,6 +10,7 @@ from PIL import Image
 
 from training.datasets import DatasetInfo, Origin, Pairs, PaletteEntry, digest, write_dataset
 from training.photos import to_luma
+from training.unpaired import Domains, Pictures, UnpairedInfo, digest_domains, write_unpaired
 
 SIDE = 32
 
@@ -59,6 +60,35 @@ def make_dataset(root: Path, kind: Literal["line", "labels", "gray"] = "line", o
         sha256=digest(splits),
     )
     write_dataset(root, info, splits)
+    return info
+
+
+def make_discs(count: int, color: tuple[int, int, int], ground: int, seed: int = 0) -> Pictures:
+    """Discs of one colour at random places on gray ground that is not quite even, as no photo's is."""
+    generator, axis = np.random.default_rng(seed), np.arange(SIDE)
+    images = (ground + generator.integers(0, 24, (count, SIDE, SIDE, 3))).astype(np.uint8)
+    for k, (y, x) in enumerate(generator.integers(8, SIDE - 8, (count, 2))):
+        images[k, (axis[:, None] - y) ** 2 + (axis[None] - x) ** 2 < 64] = color
+    return Pictures([f"disc-{k}.png" for k in range(count)], images)
+
+
+def make_unpaired(root: Path, origin: Origin = FREE) -> UnpairedInfo:
+    """Writes a prepared set of two domains with different counts: 7 and 4 to train on, 3 and 2 held out."""
+    splits = {
+        split: Domains(make_discs(a, (230, 150, 20), 60, seed), make_discs(b, (90, 20, 200), 190, seed + 10))
+        for seed, (split, a, b) in enumerate((("train", 7, 4), ("val", 3, 2)))
+    }
+    info = UnpairedInfo(
+        recipe="unpaired",
+        title={"en": "Discs", "ja": "円"},
+        names={"a": "golden discs", "b": "violet discs"},
+        size=SIDE,
+        counts={split: {"a": len(domains.a), "b": len(domains.b)} for split, domains in splits.items()},
+        rejects={"a": {}, "b": {"cannot be read": 1}},
+        origin=origin,
+        sha256=digest_domains(splits),
+    )
+    write_unpaired(root, info, splits)
     return info
 
 

@@ -56,7 +56,7 @@ def test_open_of_an_array_with_another_shape_is_refused(tmp_path: Path) -> None:
 def test_open_with_a_name_missing_is_refused(tmp_path: Path) -> None:
     make_dataset(tmp_path / "set")
     (tmp_path / "set" / "train" / "names.txt").write_text("one\n", "utf-8")
-    with pytest.raises(DatasetError, match="names 1 of 8 pairs"):
+    with pytest.raises(DatasetError, match="names 1 of 8 pictures"):
         PairedDataset.open(tmp_path / "set", "train")
 
 

@@ -39,7 +39,7 @@ def dataset(tmp_path: Path) -> PairedDataset:
 def _trained(tmp_path: Path, config: TrainConfig, names: tuple[str, ...]) -> TrainedRun:
     info = make_dataset(tmp_path / "data")
     run = Run.create(tmp_path / "run", config)
-    return TrainedRun(run, config, tmp_path / "data", info, 100, Exportable(_Echo(), names, None))
+    return TrainedRun(run, config, tmp_path / "data", info, 100, {"": Exportable(_Echo(), names, None)})
 
 
 def _trial(target: np.ndarray) -> Trial:  # type: ignore[type-arg]
@@ -121,7 +121,7 @@ def test_trained_run_is_opened_with_its_averaged_weights(tmp_path: Path, tiny_co
     run_training(config, tmp_path / "run", Placement(accelerator="cpu"))
     trained = open_trained(tmp_path / "run")
     average = Run.open(tmp_path / "run").load_checkpoint()["networks"]["average.last.convolution.1.weight"]
-    served = dict(trained.exportable.module.named_parameters())["generator.last.convolution.1.weight"]
+    served = dict(trained.exportables[""].module.named_parameters())["generator.last.convolution.1.weight"]
     assert trained.images == 4
     torch.testing.assert_close(served.detach(), average)
 
@@ -129,8 +129,8 @@ def test_trained_run_is_opened_with_its_averaged_weights(tmp_path: Path, tiny_co
 def test_a_colouriser_is_judged_under_the_photos_own_luma(tmp_path: Path, tiny_config: BuildConfig) -> None:
     """A module that answers in flat red keeps the light of each photo once composed, and its colour is measured."""
     trained = _trained(tmp_path, tiny_config(), ("image",))
-    painted = dataclasses.replace(trained, exportable=Exportable(_Red(), ("image",), None, compose="chroma"))
-    plain = dataclasses.replace(trained, exportable=Exportable(_Red(), ("image",), None))
+    painted = dataclasses.replace(trained, exportables={"": Exportable(_Red(), ("image",), None, compose="chroma")})
+    plain = dataclasses.replace(trained, exportables={"": Exportable(_Red(), ("image",), None)})
     composed, replaced = (evaluate_run(run).figures[0].values for run in (painted, plain))
     assert composed["l1"] != replaced["l1"]
     assert composed.keys() - replaced.keys() == {"colorfulness", "true_colorfulness", "lab_intersection"}

@@ -187,7 +187,7 @@ class _NanAfter:
     def __init__(self, family: Pix2Pix, *, steps: int) -> None:
         self._family, self._left = family, steps
         self.networks, self.optimizers = family.networks, family.optimizers
-        self.exportable = family.exportable
+        self.exportables = family.exportables
 
     def step(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
         self._left -= 1

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from training.colorspace import color_under_luma, rgb_to_ycbcr, shrink, ycbcr_to_rgb
 from training.config import ColorSpace, TrainConfig
 from training.encoding import decode_picture, encode_picture
-from training.families.protocol import Batch, Exportable, LatentSpec
+from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.losses import adversarial_loss, l1_loss
 from training.networks.average import averaged_copy, update_average
 from training.networks.build import adam, build_discriminator, build_unet
@@ -40,6 +40,9 @@ class Colorizer:
     `color.shrink` above 1 both networks work on pictures that much smaller: colour needs less detail than light, and whoever
     shows the result puts it under the photo's own luma.
     """
+
+    data_form: ClassVar[DataForm] = "paired"
+    sections: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "loss", "color")
 
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         if source.kind != "gray":
@@ -101,7 +104,11 @@ class Colorizer:
         except RuntimeError as error:
             raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
+    def exportables(self) -> Mapping[str, Exportable]:
+        return {"": self.exportable()}
+
     def exportable(self) -> Exportable:
+        """The one graph to serve."""
         served = ServedColorizer(copy.deepcopy(self._average).float().cpu(), self._color.generator, self._color.shrink)
         noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from training.config import TrainConfig
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
-from training.families.protocol import Batch, Exportable, LatentSpec
+from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 from training.networks.average import averaged_copy, update_average
 from training.networks.build import adam, build_discriminator, build_unet
@@ -30,6 +30,9 @@ class Pix2Pix:
     Batches hold `source` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1] and, with hints, `hints` (N, 4, H, W). The
     discriminator sees hints too, so that a picture which ignores them is told from a real one.
     """
+
+    data_form: ClassVar[DataForm] = "paired"
+    sections: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "loss", "hints")
 
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         self._loss = config.loss
@@ -88,7 +91,11 @@ class Pix2Pix:
         except RuntimeError as error:
             raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
+    def exportables(self) -> Mapping[str, Exportable]:
+        return {"": self.exportable()}
+
     def exportable(self) -> Exportable:
+        """The one graph to serve."""
         names = ("image", "hints") if self._has_hints else ("image",)
         served = ServedGenerator(copy.deepcopy(self._average).float().cpu(), self._source, has_hints=self._has_hints)
         noise_size = self._average.noise_size

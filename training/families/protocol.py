@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from training.config import TrainConfig
+from training.source import SourceSpec
+
 Batch = Mapping[str, Tensor]
-"""Named tensors of one step, batch first, already on the device. Paired sets: `source` and `target`, and `hints` where used."""
+"""Named tensors of one step, batch first, already on the device. Paired sets: `source` and `target`, and `hints` where used;
+unpaired ones: `a` and `b`."""
+
+DataForm = Literal["paired", "unpaired"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,15 @@ class Exportable:
 
     `module(*images, *[latent])` takes one `uint8 (N, H, W, C)` tensor for each of `image_names`, in that order, then the latent
     when there is one, and returns `uint8 (N, H', W', channels)`. Every name becomes a graph input; the graph has one output.
-    With `compose` "chroma" only its colour is used, under the photo's own luma.
+    With `compose` "chroma" only its colour is used, under the photo's own luma. With `size_multiple_of` the graph takes every
+    height and width that are multiples of it; without, those of the data set.
     """
 
     module: nn.Module
     image_names: tuple[str, ...]
     latent: LatentSpec | None
     compose: Literal["replace", "chroma"] = "replace"
+    size_multiple_of: int | None = None
 
 
 class Family(Protocol):
@@ -58,5 +67,19 @@ class Family(Protocol):
             ValueError: A weight is missing or has another shape.
         """
 
-    def exportable(self) -> Exportable:
-        """The module to serve: averaged weights where the family keeps an average."""
+    def exportables(self) -> Mapping[str, Exportable]:
+        """The modules to serve, by what tells their models apart; a single one's key is empty. Averaged weights where kept."""
+
+
+class FamilyType(Protocol):
+    """How a family is made."""
+
+    @property
+    def data_form(self) -> DataForm:
+        """What kind of data set it learns from."""
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The sections of a configuration that it reads, among those which not every family does."""
+
+    def __call__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> Family: ...

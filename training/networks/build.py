@@ -11,6 +11,7 @@ from torch.optim import Adam
 from training.config import DiscriminatorConfig, NoiseKind, OptimizerConfig, TrainConfig
 from training.networks.initialization import initialize_normal
 from training.networks.patchgan import PatchDiscriminator, PixelDiscriminator
+from training.networks.resnet import ResNetGenerator
 from training.networks.unet import UNetGenerator
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -26,6 +27,18 @@ def build_unet(config: TrainConfig, in_channels: int, out_channels: int, side: i
     options: dict[str, Any] = config.generator.model_dump()
     network = UNetGenerator(in_channels, out_channels, image_size=side or config.augment.image_size, **options)
     return _initialized(network, config)
+
+
+def build_resnet(config: TrainConfig, channels: int) -> ResNetGenerator:
+    """The residual generator that `[resnet]` describes, from `channels` to as many, initialised.
+
+    With an input skip it starts as the picture itself, which its cycle and identity losses want anyway.
+    """
+    options: dict[str, Any] = config.resnet.model_dump()
+    network = _initialized(ResNetGenerator(channels, channels, **options), config)
+    if network.skip is not None:
+        nn.init.dirac_(network.skip.weight)
+    return network
 
 
 def build_discriminator(config: TrainConfig, in_channels: int) -> nn.Module:

@@ -1,0 +1,117 @@
+"""What a run has to export: for every model its graph, the held-out inputs that show it, its names and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.datasets import PairedDataset
+from training.evaluate import Evaluation
+from training.families.protocol import Exportable
+from training.recipes.unpaired import WEAKNESSES
+from training.trained import TrainedRun
+from training.unpaired import Domain, UnpairedDataset, UnpairedInfo
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What a model is called and where it comes from.
+
+    Attributes:
+        learned_from: The data set in words, when they are not "N pairs".
+        prepare: Command that prepares it, when it is not the recipe's name alone.
+        weaknesses: A Markdown list for the model card, when it is not the recipe's.
+    """
+
+    model_id: str
+    title: Mapping[str, str]
+    description: Mapping[str, str]
+    family: str
+    config: Mapping[str, Any]
+    seen_images: int
+    learned_from: str | None = None
+    prepare: str | None = None
+    weaknesses: str | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One model of a run."""
+
+    exportable: Exportable
+    held_out: PairedDataset
+    labelling: Labelling
+    evaluation: Evaluation
+
+
+def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = None) -> Iterator[Offer]:
+    """Every model of a run: one of pairs, one a direction of unpaired pictures.
+
+    Raises:
+        DatasetError: The held-out pictures cannot be read.
+    """
+    if isinstance(trained.info, UnpairedInfo):
+        yield from _directions(trained, trained.info, evaluation, model_id)
+        return
+    config = trained.config
+    labelling = Labelling(
+        model_id=model_id or config.name,
+        title=config.title or trained.info.title,
+        description=config.description or trained.info.title,
+        family=config.family,
+        config=_published_config(trained, f"data/{trained.info.recipe}"),
+        seen_images=trained.images,
+    )
+    held_out = PairedDataset.open(trained.data, "val")
+    for exportable in trained.exportables.values():
+        yield Offer(exportable, held_out, labelling, evaluation)
+
+
+def _directions(trained: TrainedRun, info: UnpairedInfo, evaluation: Evaluation, model_id: str | None) -> Iterator[Offer]:
+    dataset, config = UnpairedDataset.open(trained.data, "val"), trained.config
+    data = f"data/{trained.data.name}"
+    names = config.cyclegan
+    sides: dict[str, tuple[Domain, Domain]] = {"ab": ("a", "b"), "ba": ("b", "a")}
+    for way, exportable in trained.exportables.items():
+        (source, target), own = sides[way], {"ab": names.ab, "ba": names.ba}[way]
+        title = own.title or {"en": f"{info.names[source]} to {info.names[target]}"}
+        labelling = Labelling(
+            model_id=own.id or f"{model_id or config.name}-{way}",
+            title=title,
+            description=own.description or title,
+            family=config.family,
+            config=_published_config(trained, data),
+            seen_images=trained.images,
+            learned_from=" and ".join(f"{info.counts['train'][d]:,} pictures of {info.names[d]}" for d in (source, target)),
+            prepare=f"inkwash-train prepare {info.recipe} --a DIR --b DIR --out {data}",
+            weaknesses=WEAKNESSES,
+        )
+        figures = tuple(figures for figures in evaluation.figures if figures.name == way)
+        yield Offer(exportable, _inputs(dataset, source), labelling, evaluation.model_copy(update={"figures": figures}))
+
+
+def _inputs(dataset: UnpairedDataset, domain: Domain) -> PairedDataset:
+    """Held-out pictures of one domain as inputs. Each stands for its own target too, which only hints would be taken from."""
+    pictures = {"a": dataset.a, "b": dataset.b}[domain]
+    info = dataset.info.side(domain)
+    return PairedDataset(info, dataset.split, tuple(pictures.names), source=pictures.images, target=pictures.images)
+
+
+def _published_config(trained: TrainedRun, data: str) -> dict[str, Any]:
+    """The configuration with places that anyone can use: where things lay is that machine's business."""
+    config = trained.config.model_dump(mode="json")
+    config["data"] = data
+    if start := trained.config.init_from:
+        config["init_from"] = str(_published_start(start))
+    if changes := trained.run.read_changes():
+        config["changes"] = changes
+    return config
+
+
+def _published_start(start: Path) -> Path:
+    """Where the weights to start from would lie for anyone: a run's checkpoint or a model's folder."""
+    if not start.is_absolute():
+        return start
+    return Path("runs", *start.parts[-3:]) if start.suffix == ".ckpt" else Path("models", start.name)
