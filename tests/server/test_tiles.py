@@ -328,9 +328,9 @@ def slow_client(make_client: MakeClient, tiled_dir: Path, session: Session, **ch
 def test_a_picture_that_is_not_finished_in_time_is_told_how_far_it_came(make_client: MakeClient, tiled_dir: Path) -> None:
     session = SlowSession(0.05)
     client = slow_client(make_client, tiled_dir, session, deadline_seconds=0.4)
-    problem = assert_error(send(client, "photo", np.zeros((100, 100, 3), np.uint8)), 504, "timeout")
+    problem = assert_error(send(client, "photo", np.zeros((300, 300, 3), np.uint8)), 504, "timeout")
     assert f"within 0.4 seconds, only {len(session.runs)} of its tiles" in problem["detail"]
-    assert 2 <= len(session.runs) <= 9
+    assert 1 <= len(session.runs) < 80  # of more than 150; a busy machine may be late to look at the clock
 
 
 async def test_a_large_photo_leaves_turns_to_others_and_stops_when_its_client_goes(tiled_dir: Path) -> None:
