@@ -126,6 +126,31 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of one data set.")],
+    out: Annotated[Path, typer.Option(help="Folder for comparison.json and comparison.jpg.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared data set, when it has moved since training.")] = None,
+    split: Annotated[str, typer.Option(help="Split to judge on.")] = "val",
+    seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
+) -> None:
+    """Measures several runs on the same held-out pictures: one table, and a sheet of the same pictures through each."""
+    from training.compare import COMPARISON_SHEET, compare_runs
+    from training.evaluate import FIGURE_TITLES
+    from training.trained import open_trained
+
+    comparison = compare_runs([open_trained(run, data) for run in runs], out, split=split, seed=seed)
+    names = list(dict.fromkeys(name for entrant in comparison.entrants for name in entrant.figures.values))
+    titles = [FIGURE_TITLES[name] for name in names]
+    table = Table("run", "images", *titles, title=f"{comparison.recipe}, {split}, {comparison.pairs} pairs")
+    for entrant in comparison.entrants:
+        values = (entrant.figures.values.get(name) for name in names)
+        cells = ("" if value is None else f"{value:.4g}" for value in values)
+        table.add_row(entrant.name, "" if entrant.images is None else f"{entrant.images:,}", *cells)
+    Console().print(table)
+    console.print(f"Look at {out / COMPARISON_SHEET}.")
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     to: Annotated[Path, typer.Option(help="Folder of model folders.")] = Path("models"),

@@ -93,13 +93,8 @@ def evaluate_run(trained: TrainedRun, split: str = "val", seed: int = 0) -> Eval
     (exportable,) = trained.exportables.values()
     figures, shown = [], []
     for trial in trials(dataset, has_hints="hints" in exportable.image_names, seed=seed):
-        pictures = _translate_all(exportable, trial, seed)
-        protocol = _protocol(trial, dataset, trained.images, seed)
-        if exportable.compose == "chroma":
-            pictures = _under_luma(pictures, trial.inputs["image"])
-            figures.append(_with_color(measure(trial, pictures, protocol), pictures, trial.target))
-        else:
-            figures.append(measure(trial, pictures, protocol))
+        pictures = served_pictures(exportable, trial, seed)
+        figures.append(measure(trial, pictures, _protocol(trial, dataset, trained.images, seed), of_color(exportable)))
         shown.append((trial, pictures))
     evaluation = Evaluation(recipe=dataset.info.recipe, split=split, images=trained.images, figures=tuple(figures))
     (trained.run.root / FIGURES_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
@@ -129,8 +124,19 @@ def trials(dataset: PairedDataset, *, has_hints: bool, seed: int) -> Iterator[Tr
         yield Trial(name, wording, {**blank, "hints": hints}, target)
 
 
-def measure(trial: Trial, pictures: ImagesU8, protocol: str) -> Figures:
-    """L1, PSNR and SSIM of `pictures` against the trial's targets."""
+def served_pictures(exportable: Exportable, trial: Trial, seed: int) -> ImagesU8:
+    """What people get of a served graph, (N, H, W, 3): a colouriser's colour lies under the photo's own luma."""
+    pictures = _translate_all(exportable, trial, seed)
+    return _under_luma(pictures, trial.inputs["image"]) if exportable.compose == "chroma" else pictures
+
+
+def of_color(exportable: Exportable) -> bool:
+    """Whether a model is to be judged by its colours too."""
+    return exportable.compose == "chroma"
+
+
+def measure(trial: Trial, pictures: ImagesU8, protocol: str, of_color: bool = False) -> Figures:
+    """L1, PSNR and SSIM of `pictures` against the trial's targets, and how well their colours match where asked."""
     sums = np.zeros(3)
     for start in range(0, len(pictures), BATCH):
         made, wanted = (_unit(images[start : start + BATCH]) for images in (pictures, trial.target))
@@ -140,16 +146,17 @@ def measure(trial: Trial, pictures: ImagesU8, protocol: str) -> Figures:
         sums += np.array([float(l1), float(psnr), float(torch.as_tensor(ssim))])
     l1_mean, psnr_mean, ssim_mean = (round(float(value), 4) for value in sums / len(pictures))
     values = {"l1": l1_mean, "psnr": psnr_mean, "ssim": ssim_mean}
+    if of_color:
+        values |= _color_values(pictures, trial.target)
     return Figures(name=trial.name, protocol=protocol, pairs=len(pictures), values=values)
 
 
-def _with_color(figures: Figures, pictures: ImagesU8, target: ImagesU8) -> Figures:
-    colors = {
+def _color_values(pictures: ImagesU8, target: ImagesU8) -> dict[str, float]:
+    return {
         "colorfulness": round(mean_colorfulness(pictures), 2),
         "true_colorfulness": round(mean_colorfulness(target), 2),
         "lab_intersection": round(lab_intersection(pictures, target), 4),
     }
-    return figures.model_copy(update={"values": figures.values | colors})
 
 
 def _under_luma(pictures: ImagesU8, gray: ImagesU8) -> ImagesU8:

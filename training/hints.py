@@ -76,8 +76,12 @@ def _turn_hue(image: Tensor, angle: Tensor) -> Tensor:
 
 
 def _recolor_region(image: Tensor, points: Tensor, color: Tensor) -> Tensor:
-    """Moves the colours like that at `points` (N, 2) to `color` (N, 3); shading stays, since differences are kept."""
+    """Moves the colours like that at `points` (N, 2) to `color` (N, 3); shading stays, since differences are kept.
+
+    Near white nothing moves: the paper would change with it.
+    """
     old = _colors_at(image, points[:, None])[:, 0][:, :, None, None]  # (N, 3, 1, 1)
+    color = torch.where(old[:, :, 0, 0].amin(dim=1, keepdim=True) > 0.8, old[:, :, 0, 0], color)
     distance = (image - old).square().sum(dim=1, keepdim=True)
     membership = torch.exp(-distance / 0.32)  # sigma 0.4 in [-1, 1], wide enough for shades of the colour
     return (image + membership * (color[:, :, None, None] - old)).clamp(-1, 1)
