@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 """Published configurations; `train emoji` finds `emoji.toml` here."""
@@ -98,6 +98,9 @@ class DiscriminatorConfig(_Section):
     window: int = Field(
         default=0, ge=0, description="Side of the random window that is judged each step, pixels; 0 judges whole pictures."
     )
+    augment: tuple[DiscriminatorAugment, ...] = Field(
+        default=(), description="Random changes of input and picture together; helps where pairs are few (below about 1,000)."
+    )
 
 
 class LossConfig(_Section):
@@ -149,10 +152,22 @@ class OptimizerConfig(_Section):
     beta2: float = Field(default=0.999, ge=0, lt=1)
     batch_size: int = Field(default=1, ge=1)
     total_images: int = Field(default=80_000, ge=1, description="Pairs shown to the generator over the run, repeats counted.")
+    accumulate: int = Field(
+        default=1, ge=1, description="Batches whose gradients make one step: a batch that much larger in the memory of one."
+    )
     decay_start: float = Field(default=0.5, ge=0, le=1, description="Share of the run with constant rate; then linear to zero.")
     ema_half_life_images: float = Field(
         default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average."
     )
+
+    @field_validator("accumulate")
+    @classmethod
+    def _take_a_step(cls, accumulate: int, info: ValidationInfo) -> int:
+        """Refuses a step that would be the whole run."""
+        batch, total = info.data.get("batch_size", 1), info.data.get("total_images", accumulate)
+        if accumulate > 1 and accumulate * batch > total:
+            raise ValueError(f"a step would take {accumulate * batch} images, more than the {total} of optimizer.total_images")
+        return accumulate
 
 
 class AugmentConfig(_Section):
@@ -219,6 +234,9 @@ class TrainConfig(_Section):
         default=None, description="Checkpoint or exported model (its folder) whose weights a new run starts from."
     )
     seed: int = Field(default=0, ge=0, lt=2**31)
+    tile_overlap: int = Field(
+        default=0, ge=0, le=4096, description="Serve large photos in tiles that share this many pixels; 0 serves none in tiles."
+    )
     title: dict[str, str] = Field(default_factory=dict)
     description: dict[str, str] = Field(default_factory=dict)
     generator: GeneratorConfig = GeneratorConfig()
@@ -286,4 +304,4 @@ def _sentence(details: Any) -> str:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return f"Config key '{key}' is unknown; `inkwash-train train CONFIG --dry-run` prints all of them."
-    return f"Config key '{key}' has value {details['input']!r}: {details['msg'].lower()}."
+    return f"Config key '{key}' has value {details['input']!r}: {details['msg'].removeprefix('Value error, ').lower()}."

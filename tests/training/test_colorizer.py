@@ -107,3 +107,22 @@ def test_weights_of_an_exported_module_are_taken_over(tiny_config: BuildConfig, 
 def test_lines_cannot_be_colourised(tiny_config: BuildConfig, fabric: Fabric) -> None:
     with pytest.raises(ValueError, match="'line'"):
         Colorizer(tiny_config(family="colorizer"), SourceSpec("line"), fabric)
+
+
+def test_gray_and_colour_move_as_one_before_the_discriminator(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    config = {"discriminator": {"augment": ["translation", "cutout"]}, "color": {"discriminator_sees_gray": True}}
+    family = Colorizer(tiny_config(family="colorizer", **config), GRAY, fabric)
+    seen: list[torch.Tensor] = []
+    family.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    picture = torch.rand(4, 1, TINY, TINY).expand(-1, 4, -1, -1)
+    family._step_discriminator(picture, picture)
+    assert len(seen) == 2
+    for judged in seen:
+        assert (judged == judged[:, :1]).all()
+        assert (judged != picture).flatten(1).any(dim=1).all()
+
+
+def test_colour_is_not_changed_where_the_discriminator_sees_ycbcr(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    config = {"discriminator": {"augment": ["color"]}, "color": {"generator": "ycbcr", "discriminator": "ycbcr"}}
+    with pytest.raises(ValueError, match=r"'discriminator\.augment' holds 'color'.*discriminator is 'ycbcr'"):
+        Colorizer(tiny_config(family="colorizer", **config), GRAY, fabric)

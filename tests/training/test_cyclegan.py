@@ -239,6 +239,11 @@ def test_other_pictures_than_photos_are_refused(config: BuildConfig, fabric: Fab
         CycleGAN(config(), SourceSpec("line"), fabric)
 
 
+def test_augmentation_of_pairs_is_refused(config: BuildConfig, fabric: Fabric) -> None:
+    with pytest.raises(ValueError, match=r"give 'cyclegan\.discriminator_augment'"):
+        CycleGAN(config(discriminator={"augment": ["cutout"]}), PHOTO, fabric)
+
+
 def test_exported_model_of_one_way_is_refused_as_a_start(config: BuildConfig, fabric: Fabric) -> None:
     family = CycleGAN(config(), PHOTO, fabric)
     with pytest.raises(ValueError, match="translates one way only; give the checkpoint of a run"):

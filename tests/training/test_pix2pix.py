@@ -149,3 +149,48 @@ def test_weights_of_another_generator_are_refused(tiny_config: BuildConfig, fabr
     family = Pix2Pix(tiny_config(), LINE, fabric)
     with pytest.raises(ValueError, match="not those of this generator"):
         family.start_from({"generator.last.skip.weight": torch.zeros(3, 3)})
+
+
+def test_discriminator_sees_condition_and_picture_moved_as_one(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    """A mark at one place of both halves of a pair is at one place of both halves of what is judged, for real and fake."""
+    family = Pix2Pix(tiny_config(discriminator={"augment": ["translation", "cutout"]}), LINE, fabric)
+    seen: list[torch.Tensor] = []
+    family.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    mark = -torch.ones(4, 1, TINY, TINY)
+    mark[:, :, 12:20, 9:14] = 1
+    for seed in range(4):
+        torch.manual_seed(seed)
+        family._step_discriminator(mark, mark.expand(-1, 3, -1, -1), mark.expand(-1, 3, -1, -1))
+    assert len(seen) == 8
+    for judged in seen:
+        assert (judged == judged[:, :1]).all()
+        assert (judged[:, :1] != mark).flatten(1).any(dim=1).all()
+
+
+def test_gradients_reach_the_generator_through_the_augmentation(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    options = {"discriminator": {"augment": ["color", "translation", "cutout"]}, "loss": {"lambda_l1": 0.0}}
+    family = Pix2Pix(tiny_config(**options), LINE, fabric)
+    family.step(_batch(LINE))
+    gradient = next(family.networks["generator"].parameters()).grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+
+
+def test_without_augmentation_nothing_is_drawn_or_changed(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    family = Pix2Pix(tiny_config(), LINE, fabric)
+    batch = _batch(LINE)
+    state = torch.get_rng_state()
+    judged = family._judge(batch["source"], batch["target"])
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(judged, family.networks["discriminator"](torch.cat([batch["source"], batch["target"]], 1)))
+
+
+def test_family_learns_with_augmentation(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(discriminator={"augment": ["color", "translation", "cutout"]}), LABELS, fabric)
+    batch = _batch(LABELS)
+    first = family.step(batch)["l1"]
+    for _ in range(80):
+        last = family.step(batch)["l1"]
+    assert last < first / 4

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.colorspace import color_under_luma, rgb_to_ycbcr, shrink, ycbcr_to_rgb
-from training.config import ColorSpace, TrainConfig
+from training.config import ColorSpace, DiscriminatorAugment, TrainConfig
+from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.losses import adversarial_loss, l1_loss
@@ -47,9 +48,11 @@ class Colorizer:
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         if source.kind != "gray":
             raise ValueError(f"Family 'colorizer' colours gray photos, but the data set's pictures are '{source.kind}'.")
+        _require_fitting_augment(config)
         self._color, self._loss, self._fabric = config.color, config.loss, fabric
         self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
+        self._augment = config.discriminator.augment
         painted = 2 if self._color.generator is ColorSpace.CBCR else PICTURE_CHANNELS
         generator = build_unet(config, source.channels, painted, side=config.augment.image_size // self._color.shrink)
         judged = PICTURE_CHANNELS + (source.channels if self._color.discriminator_sees_gray else 0)
@@ -122,11 +125,16 @@ class Colorizer:
         seen = picture.ycbcr if self._color.discriminator is ColorSpace.YCBCR else picture.rgb
         return torch.cat([gray, seen], dim=1) if self._color.discriminator_sees_gray else seen
 
+    def _judge(self, shown: Tensor) -> Tensor:
+        """The discriminator's logits; a gray picture beside the coloured one moves and loses a square with it."""
+        logits: Tensor = self._discriminator(diffaugment(shown, self._augment))
+        return logits
+
     def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         kind = self._loss.adversarial
         self._discriminator.requires_grad_(True)
-        real_loss = adversarial_loss(self._discriminator(real), is_real=True, kind=kind)
-        fake_loss = adversarial_loss(self._discriminator(fake.detach()), is_real=False, kind=kind)
+        real_loss = adversarial_loss(self._judge(real), is_real=True, kind=kind)
+        fake_loss = adversarial_loss(self._judge(fake.detach()), is_real=False, kind=kind)
         self._optimizers["discriminator"].zero_grad()
         self._fabric.backward(0.5 * (real_loss + fake_loss))
         self._optimizers["discriminator"].step()
@@ -134,7 +142,7 @@ class Colorizer:
 
     def _step_generator(self, fake: _Picture, real: _Picture, gray: Tensor, judged: Window) -> dict[str, Tensor]:
         self._discriminator.requires_grad_(False)
-        logits = self._discriminator(self._shown(fake, gray)[judged])
+        logits = self._judge(self._shown(fake, gray)[judged])
         in_ycbcr = self._color.generator is ColorSpace.YCBCR
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
@@ -170,6 +178,15 @@ class _Picture:
             return cls.of_rgb(painted.float())
         ycbcr = painted.float() if space is ColorSpace.YCBCR else torch.cat([gray, painted.float()], dim=1)
         return cls(ycbcr_to_rgb(ycbcr), ycbcr)
+
+
+def _require_fitting_augment(config: TrainConfig) -> None:
+    """Raises ValueError for a change of colour where the discriminator does not see RGB."""
+    if DiscriminatorAugment.COLOR in config.discriminator.augment and config.color.discriminator is ColorSpace.YCBCR:
+        raise ValueError(
+            "Config key 'discriminator.augment' holds 'color', which changes RGB, but color.discriminator is 'ycbcr'; leave "
+            "'color' out or let the discriminator see 'rgb'."
+        )
 
 
 class ServedColorizer(nn.Module):

@@ -64,6 +64,7 @@ class CycleGAN:
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         if source.kind != "photo":
             raise ValueError(f"Family 'cyclegan' translates photos, but the data set's pictures are '{source.kind}'.")
+        _require_own_augment(config)
         _require_fitting_size(config)
         self._options, self._fabric = config.cyclegan, fabric
         self._half_life = config.optimizer.ema_half_life_images
@@ -205,6 +206,14 @@ class ServedTranslator(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """image: uint8 (N, H, W, C). Result: uint8 (N, H, W, C)."""
         return decode_picture(self.generator(encode_picture(image)))
+
+
+def _require_own_augment(config: TrainConfig) -> None:
+    """Raises ValueError for the setting of families of pairs, which would do nothing here."""
+    if config.discriminator.augment:
+        raise ValueError(
+            "Config key 'discriminator.augment' is for families of pairs; give 'cyclegan.discriminator_augment' in its place."
+        )
 
 
 def _require_fitting_size(config: TrainConfig) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.config import TrainConfig
+from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
@@ -41,6 +42,7 @@ class Pix2Pix:
         self._fabric = fabric
         self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
+        self._augment = config.discriminator.augment
         condition_channels = source.network_channels + (HINT_CHANNELS if self._has_hints else 0)
         generator = build_unet(config, condition_channels, TARGET_CHANNELS)
         discriminator = build_discriminator(config, condition_channels + TARGET_CHANNELS)
@@ -111,11 +113,16 @@ class Pix2Pix:
         noise_size = self._average.noise_size
         return torch.empty(len(condition), noise_size, device=condition.device).bernoulli_(0.5)
 
+    def _judge(self, condition: Tensor, picture: Tensor) -> Tensor:
+        """The discriminator's logits for pairs, which move and lose a square as one where augmentation is on."""
+        logits: Tensor = self._discriminator(diffaugment(torch.cat([condition, picture], 1), self._augment))
+        return logits
+
     def _step_discriminator(self, condition: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         kind = self._loss.adversarial
         self._discriminator.requires_grad_(True)
-        real_loss = adversarial_loss(self._discriminator(torch.cat([condition, target], 1)), is_real=True, kind=kind)
-        fake_loss = adversarial_loss(self._discriminator(torch.cat([condition, fake], 1)), is_real=False, kind=kind)
+        real_loss = adversarial_loss(self._judge(condition, target), is_real=True, kind=kind)
+        fake_loss = adversarial_loss(self._judge(condition, fake), is_real=False, kind=kind)
         self._optimizers["discriminator"].zero_grad()
         self._fabric.backward(0.5 * (real_loss + fake_loss))
         self._optimizers["discriminator"].step()
@@ -124,7 +131,7 @@ class Pix2Pix:
     def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor, judged: Window) -> dict[str, Tensor]:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
         self._discriminator.requires_grad_(False)
-        logits = self._discriminator(torch.cat([condition[judged], fake[judged]], 1))
+        logits = self._judge(condition[judged], fake[judged])
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
             "l1": l1_loss(fake, target),
