@@ -34,6 +34,7 @@ from server.manifest import (
     Output,
     Sample,
     Size,
+    Tiling,
     Training,
 )
 from server.manifest import PaletteEntry as ManifestPaletteEntry
@@ -166,6 +167,19 @@ def graph_size(info: DatasetInfo, exportable: Exportable) -> Size | FlexibleSize
     return FlexibleSize(multiple_of=step, min=-(-info.size // 2 // step) * step, max=2 * info.size)
 
 
+def _tiling(overlap: int, info: DatasetInfo, size: Size | FlexibleSize) -> Tiling | None:
+    if overlap == 0:
+        return None
+    if info.kind not in ("photo", "gray"):
+        raise ExportError(
+            f"Config key 'tile_overlap' is {overlap}, but only photos are cut into tiles, not {info.kind}; set it to 0."
+        )
+    side = min(size.height, size.width) if isinstance(size, Size) else size.largest
+    if 2 * overlap > side:
+        raise ExportError(f"Config key 'tile_overlap' is {overlap}; give at most half a tile of {side} pixels, {side // 2}.")
+    return Tiling(overlap=overlap)
+
+
 def input_specs(info: DatasetInfo, image_names: Sequence[str], size: Size | FlexibleSize) -> tuple[ImageInput, ...]:
     """The manifest's inputs for a prepared set."""
     palette = tuple(ManifestPaletteEntry(index=e.index, name=dict(e.name), color=e.color) for e in info.palette)
@@ -236,7 +250,7 @@ def _describe(
         description=dict(labelling.description),
         family=labelling.family,
         inputs=input_specs(info, exportable.image_names, size),
-        output=Output(size=size, compose=Compose(exportable.compose)),
+        output=Output(size=size, compose=Compose(exportable.compose), tiling=_tiling(labelling.tile_overlap, info, size)),
         latent=_latent(exportable),
         samples=samples,
         metrics=_metrics(evaluation),

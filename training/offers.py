@@ -23,6 +23,7 @@ class Labelling:
         learned_from: The data set in words, when they are not "N pairs".
         prepare: Command that prepares it, when it is not the recipe's name alone.
         weaknesses: A Markdown list for the model card, when it is not the recipe's.
+        tile_overlap: Pixels that tiles of a large photo share; 0 for none.
     """
 
     model_id: str
@@ -34,6 +35,7 @@ class Labelling:
     learned_from: str | None = None
     prepare: str | None = None
     weaknesses: str | None = None
+    tile_overlap: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = N
         family=config.family,
         config=_published_config(trained, f"data/{trained.info.recipe}"),
         seen_images=trained.images,
+        tile_overlap=config.tile_overlap,
     )
     held_out = PairedDataset.open(trained.data, "val")
     for exportable in trained.exportables.values():
@@ -87,6 +90,7 @@ def _directions(trained: TrainedRun, info: UnpairedInfo, evaluation: Evaluation,
             learned_from=" and ".join(f"{info.counts['train'][d]:,} pictures of {info.names[d]}" for d in (source, target)),
             prepare=f"inkwash-train prepare {info.recipe} --a DIR --b DIR --out {data}",
             weaknesses=WEAKNESSES,
+            tile_overlap=config.tile_overlap,
         )
         figures = tuple(figures for figures in evaluation.figures if figures.name == way)
         yield Offer(exportable, _inputs(dataset, source), labelling, evaluation.model_copy(update={"figures": figures}))

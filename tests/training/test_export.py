@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -125,6 +126,29 @@ def test_manifest_names_only_files_that_are_there(exported: Exported) -> None:
     named = [path for example in (*manifest.samples, golden) for path in (*example.inputs.values(), example.output)]
     assert len(manifest.samples) == 3
     assert all((exported.folder / path).is_file() for path in (*named, "preview.png", "README.md"))
+
+
+def _gray_set(root: Path) -> PairedDataset:
+    make_dataset(root, "gray")
+    return PairedDataset.open(root, "val")
+
+
+def test_tiles_are_declared_where_the_configuration_asks_for_them(tmp_path: Path) -> None:
+    labelling = dataclasses.replace(LABELLING, tile_overlap=8)
+    photos = _gray_set(tmp_path / "data")
+    manifest = _manifest(export_model(_exportable(has_hints=False), photos, tmp_path / "models", labelling, EVALUATION))
+    assert manifest.output.tiling is not None
+    assert manifest.output.tiling.overlap == 8
+
+
+@pytest.mark.parametrize(("kind", "overlap", "rule"), [("line", 8, "only photos"), ("gray", 17, "at most half a tile")])
+def test_tiles_that_cannot_be_are_refused(kind: str, overlap: int, rule: str, tmp_path: Path) -> None:
+    labelling = dataclasses.replace(LABELLING, tile_overlap=overlap)
+    make_dataset(tmp_path / "data", cast(Any, kind))
+    drawn = PairedDataset.open(tmp_path / "data", "val")
+    with pytest.raises(ExportError, match=f"'tile_overlap' is {overlap}.*{rule}"):
+        export_model(_exportable(has_hints=False), drawn, tmp_path / "models", labelling, EVALUATION)
+    assert not list((tmp_path / "models").glob("*"))
 
 
 def test_golden_pair_is_what_the_graph_gives(exported: Exported) -> None:
