@@ -74,6 +74,7 @@ def train(
     if is_main:
         run.truncate_metrics(images)
     batch_size = config.optimizer.batch_size * world_size
+    positions = range(0, config.optimizer.accumulate * batch_size, batch_size)
     total = config.optimizer.total_images
     meter = _Meter()
     with _stop_requested() as stop, _progress(is_main) as progress, _writer(run, is_main) as writer:
@@ -82,8 +83,8 @@ def train(
         while images < total and not any_rank(stop()):
             factor = learning_rate_factor(images, total, config.optimizer.decay_start)
             _set_learning_rate(family, config.optimizer.learning_rate * factor)
-            losses = _seeded_step(family, batches, (config.seed, images, rank))
-            before, images = images, images + batch_size
+            losses = _seeded_step(family, batches, positions, (config.seed, images, rank))
+            before, images = images, images + positions.stop
             _require_finite(losses, images)
             meter.add(losses)
             progress.update(task, completed=min(images, total), note=_note(losses, (images - start) / meter.seconds))
@@ -141,10 +142,10 @@ def _set_learning_rate(family: Family, rate: float) -> None:
             group["lr"] = rate
 
 
-def _seeded_step(family: Family, batches: Batches, place: tuple[int, int, int]) -> dict[str, float]:
+def _seeded_step(family: Family, batches: Batches, offsets: range, place: tuple[int, int, int]) -> dict[str, float]:
     """One step whose noise depends on seed, position and rank alone."""
     torch.manual_seed(derive_seed(*place, _NOISE))
-    return family.step(batches.batch(place[1]))
+    return family.step(*(batches.batch(place[1] + offset) for offset in offsets))
 
 
 def _require_finite(losses: dict[str, float], images: int) -> None:

@@ -8,8 +8,9 @@ from lightning_fabric import Fabric
 from tests.training.conftest import TINY, BuildConfig, tiny_pairs
 from training.batches import held_out_batch
 from training.colorspace import luma_of
-from training.families.colorizer import Colorizer
+from training.families.colorizer import Colorizer, _Picture, _Take
 from training.families.protocol import Batch
+from training.networks.patchgan import random_window
 from training.serving import translate
 from training.source import SourceSpec
 
@@ -110,12 +111,14 @@ def test_lines_cannot_be_colourised(tiny_config: BuildConfig, fabric: Fabric) ->
 
 
 def test_gray_and_colour_move_as_one_before_the_discriminator(tiny_config: BuildConfig, fabric: Fabric) -> None:
-    config = {"discriminator": {"augment": ["translation", "cutout"]}, "color": {"discriminator_sees_gray": True}}
+    color = {"discriminator_sees_gray": True, "generator": "rgb"}
+    config = {"discriminator": {"augment": ["translation", "cutout"]}, "color": color}
     family = Colorizer(tiny_config(family="colorizer", **config), GRAY, fabric)
     seen: list[torch.Tensor] = []
     family.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     picture = torch.rand(4, 1, TINY, TINY).expand(-1, 4, -1, -1)
-    family._step_discriminator(picture, picture)
+    gray, rgb = picture[:, :1], picture[:, 1:]
+    family._judging_objective(_Take(gray, _Picture.of_rgb(rgb), torch.zeros(0), rgb, random_window((TINY, TINY), 0)))
     assert len(seen) == 2
     for judged in seen:
         assert (judged == judged[:, :1]).all()

@@ -1,6 +1,7 @@
 """The CycleGAN family: it learns, its parts do what the paper says, and both directions are exported."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,8 @@ def test_discriminator_b_judges_what_generator_ab_makes(config: BuildConfig, fab
 def test_generators_learn_nothing_from_what_discriminators_update_on(config: BuildConfig, fabric: Fabric) -> None:
     family, batch = CycleGAN(config(), PHOTO, fabric), _batch()
     before = _weights(family)
-    family._step_discriminator("a", batch["a"], batch["b"])
+    judging = partial(family._judging_objective, "a")
+    family._descent.update(["discriminator_a"], [(batch["a"], batch["b"])], judging)
     changed = {name.partition(".")[0] for name, value in _weights(family).items() if not _equal(before.get(name), value)}
     assert changed == {"discriminator_a", "pool_a"}
 
@@ -171,7 +173,8 @@ def test_generators_learn_nothing_from_what_discriminators_update_on(config: Bui
 def test_generator_step_leaves_the_discriminators_alone(config: BuildConfig, fabric: Fabric) -> None:
     family, batch = CycleGAN(config(), PHOTO, fabric), _batch()
     before = _weights(family)
-    family._step_generators(family._cycle(batch["a"], batch["b"]))
+    cycle = family._cycle(batch["a"], batch["b"])
+    family._descent.update(["generator_ab", "generator_ba"], [cycle], family._translating_objective)
     changed = {name.partition(".")[0] for name, value in _weights(family).items() if not _equal(before[name], value)}
     assert changed == {"generator_ab", "generator_ba"}
 
@@ -190,7 +193,8 @@ def test_long_gradients_are_shortened_and_lost_ones_skipped(config: BuildConfig,
     norm = torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
     assert norm <= 1.01e-3
     before = _weights(family)
-    family._update(next(family.networks["generator_ab"].parameters()).sum() * float("inf"), "generator_ab")
+    weight = next(family.networks["generator_ab"].parameters())
+    family._descent.update(["generator_ab"], [float("inf")], lambda factor: (weight.sum() * factor, {}))
     assert all(torch.equal(before[name], value) for name, value in _weights(family).items())
 
 

@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 
 from tests.training.conftest import TINY, BuildConfig, tiny_pairs
 from training.batches import held_out_batch
-from training.families.pix2pix import Pix2Pix
+from training.families.pix2pix import Pix2Pix, _Take
 from training.families.protocol import Batch
 from training.networks.patchgan import random_window
 from training.source import SourceSpec
@@ -18,6 +18,11 @@ LABELS = SourceSpec("labels", 1, 3)
 def _batch(source: SourceSpec, *, has_hints: bool = False) -> Batch:
     pairs = tiny_pairs(4, source.kind)
     return held_out_batch(*pairs, source, torch.device("cpu"), has_hints=has_hints)
+
+
+def _take(condition: torch.Tensor, target: torch.Tensor, fake: torch.Tensor) -> _Take:
+    """What a step has of a batch, its pictures judged as wholes."""
+    return _Take(condition, target, torch.zeros(0), fake, random_window((TINY, TINY), 0))
 
 
 @pytest.mark.parametrize("source", [LINE, LABELS], ids=lambda source: source.kind)
@@ -54,7 +59,7 @@ def test_discriminator_loss_is_halved(tiny_config: BuildConfig, fabric: Fabric) 
     fake_logits = discriminator(torch.cat([batch["source"], fake], 1))
     full = torch.nn.functional.softplus(-real_logits).mean() + torch.nn.functional.softplus(fake_logits).mean()
     expected = torch.autograd.grad(full, next(discriminator.parameters()))[0] / 2
-    family._step_discriminator(batch["source"], batch["target"], fake)
+    family._descent.update(["discriminator"], [_take(batch["source"], batch["target"], fake)], family._judging_objective)
     gradient = next(discriminator.parameters()).grad
     assert gradient is not None
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-7)  # float32
@@ -66,7 +71,7 @@ def test_generator_step_leaves_the_discriminator_alone(tiny_config: BuildConfig,
     before = [parameter.clone() for parameter in family.networks["discriminator"].parameters()]
     noise = torch.ones(4, int(family.networks["average"].noise_size))  # type: ignore[arg-type]
     fake = family.networks["generator"](batch["source"], noise)
-    family._step_generator(batch["source"], batch["target"], fake, random_window((TINY, TINY), 0))
+    family._descent.update(["generator"], [_take(batch["source"], batch["target"], fake)], family._painting_objective)
     assert all(map(torch.equal, before, family.networks["discriminator"].parameters()))
 
 
@@ -160,7 +165,8 @@ def test_discriminator_sees_condition_and_picture_moved_as_one(tiny_config: Buil
     mark[:, :, 12:20, 9:14] = 1
     for seed in range(4):
         torch.manual_seed(seed)
-        family._step_discriminator(mark, mark.expand(-1, 3, -1, -1), mark.expand(-1, 3, -1, -1))
+        picture = mark.expand(-1, 3, -1, -1)
+        family._judging_objective(_take(mark, picture, picture))
     assert len(seen) == 8
     for judged in seen:
         assert (judged == judged[:, :1]).all()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -22,6 +23,7 @@ from torch.optim import Optimizer
 
 from training.colorspace import color_under_luma, rgb_to_ycbcr, shrink, ycbcr_to_rgb
 from training.config import ColorSpace, DiscriminatorAugment, TrainConfig
+from training.descent import Descent, Objective
 from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
@@ -64,6 +66,8 @@ class Colorizer:
             "generator": cast(Optimizer, generator_optimizer),
             "discriminator": cast(Optimizer, discriminator_optimizer),
         }
+        placed = {"generator": self._generator, "discriminator": self._discriminator}
+        self._descent = Descent(fabric, placed, self._optimizers)
 
     @property
     def networks(self) -> nn.ModuleDict:
@@ -76,17 +80,13 @@ class Colorizer:
     def optimizers(self) -> Mapping[str, Optimizer]:
         return self._optimizers
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, *batches: Batch) -> dict[str, float]:
         """Updates the discriminator, the generator, then the average."""
-        gray, target = shrink(batch["source"], self._color.shrink), shrink(batch["target"], self._color.shrink)
-        painted = self._generator(gray, self._draw_noise(gray))
-        fake = _Picture.painted(painted, gray, self._color.generator)
-        real = _Picture.of_rgb(target)
-        judged = random_window(gray.shape[2:], self._window)
-        real_loss, fake_loss = self._step_discriminator(self._shown(real, gray)[judged], self._shown(fake, gray)[judged])
-        generator_losses = self._step_generator(fake, real, gray, judged)
-        update_average(self._average, self._generator.module, len(gray) * self._fabric.world_size, self._half_life)
-        losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
+        takes = [self._take(batch, keeps_graph=len(batches) == 1) for batch in batches]
+        losses = self._descent.update(["discriminator"], takes, self._judging_objective)
+        losses |= self._descent.update(["generator"], takes, self._painting_objective)
+        images = sum(len(take.gray) for take in takes) * self._fabric.world_size
+        update_average(self._average, self._generator.module, images, self._half_life)
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
@@ -130,19 +130,27 @@ class Colorizer:
         logits: Tensor = self._discriminator(diffaugment(shown, self._augment))
         return logits
 
-    def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        kind = self._loss.adversarial
-        self._discriminator.requires_grad_(True)
-        real_loss = adversarial_loss(self._judge(real), is_real=True, kind=kind)
-        fake_loss = adversarial_loss(self._judge(fake.detach()), is_real=False, kind=kind)
-        self._optimizers["discriminator"].zero_grad()
-        self._fabric.backward(0.5 * (real_loss + fake_loss))
-        self._optimizers["discriminator"].step()
-        return real_loss.detach(), fake_loss.detach()
+    def _take(self, batch: Batch, *, keeps_graph: bool) -> _Take:
+        """Paints a batch. Of several, graphs are made again for the generator's turn, for all of them would fill the memory."""
+        gray, target = shrink(batch["source"], self._color.shrink), shrink(batch["target"], self._color.shrink)
+        noise = self._draw_noise(gray)
+        with torch.set_grad_enabled(keeps_graph):
+            painted = self._generator(gray, noise)
+        return _Take(gray, _Picture.of_rgb(target), noise, painted, random_window(gray.shape[2:], self._window))
 
-    def _step_generator(self, fake: _Picture, real: _Picture, gray: Tensor, judged: Window) -> dict[str, Tensor]:
+    def _judging_objective(self, take: _Take) -> Objective:
+        self._discriminator.requires_grad_(True)
+        fake = _Picture.painted(take.painted.detach(), take.gray, self._color.generator)
+        real_logits, fake_logits = (self._judge(self._shown(picture, take.gray)[take.judged]) for picture in (take.real, fake))
+        real_loss = adversarial_loss(real_logits, is_real=True, kind=self._loss.adversarial)
+        fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._loss.adversarial)
+        return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
+
+    def _painting_objective(self, take: _Take) -> Objective:
         self._discriminator.requires_grad_(False)
-        logits = self._judge(self._shown(fake, gray)[judged])
+        painted = take.painted if take.painted.requires_grad else self._generator(take.gray, take.noise)
+        fake, real = _Picture.painted(painted, take.gray, self._color.generator), take.real
+        logits = self._judge(self._shown(fake, take.gray)[take.judged])
         in_ycbcr = self._color.generator is ColorSpace.YCBCR
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
@@ -155,10 +163,7 @@ class Colorizer:
             "l1": self._loss.lambda_l1,
             "chroma_l1": self._loss.lambda_chroma,
         }
-        self._optimizers["generator"].zero_grad()
-        self._fabric.backward(cast(Tensor, sum(weights[name] * loss for name, loss in losses.items())))
-        self._optimizers["generator"].step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return cast(Tensor, sum(weights[name] * loss for name, loss in losses.items())), losses
 
 
 class _Picture:
@@ -178,6 +183,17 @@ class _Picture:
             return cls.of_rgb(painted.float())
         ycbcr = painted.float() if space is ColorSpace.YCBCR else torch.cat([gray, painted.float()], dim=1)
         return cls(ycbcr_to_rgb(ycbcr), ycbcr)
+
+
+@dataclass(frozen=True)
+class _Take:
+    """One batch, at the size that the networks see, and what the generator painted; only the part `judged` is shown."""
+
+    gray: Tensor
+    real: _Picture
+    noise: Tensor
+    painted: Tensor
+    judged: Window
 
 
 def _require_fitting_augment(config: TrainConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.config import TrainConfig
+from training.descent import Descent, Objective
 from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable
@@ -76,6 +78,7 @@ class CycleGAN:
         placed = {name: fabric.setup(network, adam(network, config.optimizer)) for name, network in built.items()}
         self._networks = {name: network for name, (network, _) in placed.items()}
         self._optimizers = {name: cast(Optimizer, optimizer) for name, (_, optimizer) in placed.items()}
+        self._descent = Descent(fabric, self._networks, self._optimizers, self._options.gradient_norm_max)
 
     @property
     def networks(self) -> nn.ModuleDict:
@@ -90,13 +93,20 @@ class CycleGAN:
     def optimizers(self) -> Mapping[str, Optimizer]:
         return self._optimizers
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, *batches: Batch) -> dict[str, float]:
         """Updates both generators, each discriminator, then the averages."""
-        cycle = self._cycle(batch["a"], batch["b"])
-        losses = self._step_generators(cycle)
-        losses["discriminator_a"] = self._step_discriminator("a", cycle.real_a, cycle.fake_a.detach())
-        losses["discriminator_b"] = self._step_discriminator("b", cycle.real_b, cycle.fake_b.detach())
-        images = len(cycle.real_a) * self._fabric.world_size
+        shown: dict[str, list[tuple[Tensor, Tensor]]] = {domain: [] for domain in DOMAINS}
+
+        def translating_objective(batch: Batch) -> Objective:
+            cycle = self._cycle(batch["a"], batch["b"])
+            shown["a"].append((cycle.real_a, cycle.fake_a.detach()))
+            shown["b"].append((cycle.real_b, cycle.fake_b.detach()))
+            return self._translating_objective(cycle)
+
+        losses = self._descent.update([f"generator_{way}" for way in DIRECTIONS], batches, translating_objective)
+        for domain, pictures in shown.items():
+            losses |= self._descent.update([f"discriminator_{domain}"], pictures, partial(self._judging_objective, domain))
+        images = sum(len(batch["a"]) for batch in batches) * self._fabric.world_size
         for way, average in self._averages.items():
             update_average(average, self._networks[f"generator_{way}"].module, images, self._half_life)
         return {name: loss.item() for name, loss in losses.items()}
@@ -141,7 +151,7 @@ class CycleGAN:
         fake, identity = generator(torch.cat([real, already_there])).chunk(2)
         return fake, identity
 
-    def _step_generators(self, cycle: Cycle) -> dict[str, Tensor]:
+    def _translating_objective(self, cycle: Cycle) -> Objective:
         losses = {
             "adversarial_ab": self._fooling_loss("b", cycle.fake_b),
             "adversarial_ba": self._fooling_loss("a", cycle.fake_a),
@@ -154,8 +164,7 @@ class CycleGAN:
         # L = L_adversarial(ab) + L_adversarial(ba) + lambda_cycle * L_cycle + lambda_identity * L_identity
         weights = {"adversarial": 1.0, "cycle": self._options.lambda_cycle, "identity": self._options.lambda_identity}
         total = sum(weights[name.partition("_")[0]] * loss for name, loss in losses.items())
-        self._update(cast(Tensor, total), *(f"generator_{way}" for way in DIRECTIONS))
-        return {name: loss.detach() for name, loss in losses.items()}
+        return cast(Tensor, total), losses
 
     def _fooling_loss(self, domain: str, fake: Tensor) -> Tensor:
         """How far the discriminator of `domain` is from taking fakes for real ones."""
@@ -163,37 +172,19 @@ class CycleGAN:
         discriminator = self._networks[f"discriminator_{domain}"].requires_grad_(False)
         return adversarial_loss(discriminator(self._shown(fake)), is_real=True, kind=self._options.adversarial)
 
-    def _step_discriminator(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        """Half the sum of both losses, as in the paper's 7.1."""
+    def _judging_objective(self, domain: str, pictures: tuple[Tensor, Tensor]) -> Objective:
+        """Half the sum of both losses, as in the paper's 7.1, for real pictures and fakes."""
+        real, fake = pictures
         discriminator = self._networks[f"discriminator_{domain}"].requires_grad_(True)
         shown_fake = self._shown(self._pools[domain].sample(fake))
         real_loss = adversarial_loss(discriminator(self._shown(real)), is_real=True, kind=self._options.adversarial)
         fake_loss = adversarial_loss(discriminator(shown_fake), is_real=False, kind=self._options.adversarial)
         loss = 0.5 * (real_loss + fake_loss)
-        self._update(loss, f"discriminator_{domain}")
-        return loss.detach()
+        return loss, {f"discriminator_{domain}": loss}
 
     def _shown(self, images: Tensor) -> Tensor:
         """What a discriminator sees of pictures: a window where one is set, augmented."""
         return diffaugment(images[random_window(images.shape[2:], self._window)], self._options.discriminator_augment)
-
-    def _update(self, loss: Tensor, *names: str) -> None:
-        """One optimiser step of each named network, unless its gradient is not finite."""
-        for name in names:
-            self._optimizers[name].zero_grad()
-        self._fabric.backward(loss)
-        for name in names:
-            if self._is_clipped(name):
-                self._optimizers[name].step()
-
-    def _is_clipped(self, name: str) -> bool:
-        """Shortens the network's gradient to the largest allowed norm; False where it is no number."""
-        largest = self._options.gradient_norm_max
-        if not largest:
-            return True
-        network, optimizer = self._networks[name], self._optimizers[name]
-        norm = self._fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
-        return norm is None or bool(torch.isfinite(norm))
 
 
 class ServedTranslator(nn.Module):

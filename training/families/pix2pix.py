@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.config import TrainConfig
+from training.descent import Descent, Objective
 from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
@@ -23,6 +25,17 @@ from training.source import SourceSpec
 
 HINT_CHANNELS = 4
 TARGET_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class _Take:
+    """One batch and what the generator made of it; only the part `judged` is shown to the discriminator."""
+
+    condition: Tensor
+    target: Tensor
+    noise: Tensor
+    fake: Tensor
+    judged: Window
 
 
 class Pix2Pix:
@@ -53,6 +66,8 @@ class Pix2Pix:
             "generator": cast(Optimizer, generator_optimizer),
             "discriminator": cast(Optimizer, discriminator_optimizer),
         }
+        placed = {"generator": self._generator, "discriminator": self._discriminator}
+        self._descent = Descent(fabric, placed, self._optimizers)
 
     @property
     def networks(self) -> nn.ModuleDict:
@@ -65,16 +80,13 @@ class Pix2Pix:
     def optimizers(self) -> Mapping[str, Optimizer]:
         return self._optimizers
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, *batches: Batch) -> dict[str, float]:
         """Updates the discriminator, the generator, then the average (3.3: alternating, the discriminator's loss halved)."""
-        condition = self._condition(batch)
-        target = batch["target"]
-        fake = self._generator(condition, self._draw_noise(condition))
-        judged = random_window(condition.shape[2:], self._window)
-        real_loss, fake_loss = self._step_discriminator(condition[judged], target[judged], fake.detach()[judged])
-        generator_losses = self._step_generator(condition, target, fake, judged)
-        update_average(self._average, self._generator.module, len(target) * self._fabric.world_size, self._half_life)
-        losses = {"discriminator_real": real_loss, "discriminator_fake": fake_loss, **generator_losses}
+        takes = [self._take(batch, keeps_graph=len(batches) == 1) for batch in batches]
+        losses = self._descent.update(["discriminator"], takes, self._judging_objective)
+        losses |= self._descent.update(["generator"], takes, self._painting_objective)
+        images = sum(len(take.target) for take in takes) * self._fabric.world_size
+        update_average(self._average, self._generator.module, images, self._half_life)
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
@@ -118,20 +130,27 @@ class Pix2Pix:
         logits: Tensor = self._discriminator(diffaugment(torch.cat([condition, picture], 1), self._augment))
         return logits
 
-    def _step_discriminator(self, condition: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        kind = self._loss.adversarial
-        self._discriminator.requires_grad_(True)
-        real_loss = adversarial_loss(self._judge(condition, target), is_real=True, kind=kind)
-        fake_loss = adversarial_loss(self._judge(condition, fake), is_real=False, kind=kind)
-        self._optimizers["discriminator"].zero_grad()
-        self._fabric.backward(0.5 * (real_loss + fake_loss))
-        self._optimizers["discriminator"].step()
-        return real_loss.detach(), fake_loss.detach()
+    def _take(self, batch: Batch, *, keeps_graph: bool) -> _Take:
+        """Paints a batch. Of several, graphs are made again for the generator's turn, for all of them would fill the memory."""
+        condition = self._condition(batch)
+        noise = self._draw_noise(condition)
+        with torch.set_grad_enabled(keeps_graph):
+            fake = self._generator(condition, noise)
+        return _Take(condition, batch["target"], noise, fake, random_window(condition.shape[2:], self._window))
 
-    def _step_generator(self, condition: Tensor, target: Tensor, fake: Tensor, judged: Window) -> dict[str, Tensor]:
+    def _judging_objective(self, take: _Take) -> Objective:
+        self._discriminator.requires_grad_(True)
+        condition, target, fake = (part[take.judged] for part in (take.condition, take.target, take.fake.detach()))
+        real_loss = adversarial_loss(self._judge(condition, target), is_real=True, kind=self._loss.adversarial)
+        fake_loss = adversarial_loss(self._judge(condition, fake), is_real=False, kind=self._loss.adversarial)
+        return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
+
+    def _painting_objective(self, take: _Take) -> Objective:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
         self._discriminator.requires_grad_(False)
-        logits = self._judge(condition[judged], fake[judged])
+        condition, target = take.condition, take.target
+        fake = take.fake if take.fake.requires_grad else self._generator(condition, take.noise)
+        logits = self._judge(condition[take.judged], fake[take.judged])
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
             "l1": l1_loss(fake, target),
@@ -141,10 +160,7 @@ class Pix2Pix:
         if self._has_hints:
             losses["hints"] = covered_l1_loss(fake, target, coverage=condition[:, -1:])
             total = total + self._loss.lambda_hints * losses["hints"]
-        self._optimizers["generator"].zero_grad()
-        self._fabric.backward(total)
-        self._optimizers["generator"].step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return total, losses
 
 
 class ServedGenerator(nn.Module):

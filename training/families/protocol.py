@@ -57,8 +57,11 @@ class Family(Protocol):
     def optimizers(self) -> Mapping[str, Optimizer]:
         """One optimiser a name; the loop schedules their learning rates."""
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """Makes one full update and returns unweighted losses."""
+    def step(self, *batches: Batch) -> dict[str, float]:
+        """Makes one full update on the mean of the losses of one or more batches; returns unweighted losses, averaged likewise.
+
+        Several batches of one size give the step that one batch of all their images would give (`training/descent.py`).
+        """
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Takes over the weights of an exported module, by their names in it, before a run's first step.
