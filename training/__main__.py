@@ -110,7 +110,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
 ) -> None:
     """Measures figures on held-out pictures and writes them, a sheet of samples and report.html."""
-    from training.evaluate import FIGURE_TITLES
+    from training.figures import FIGURE_TITLES
     from training.judge import judge
     from training.report import write_report
     from training.trained import open_trained
@@ -135,7 +135,7 @@ def compare(
 ) -> None:
     """Measures several runs on the same held-out pictures: one table, and a sheet of the same pictures through each."""
     from training.compare import COMPARISON_SHEET, compare_runs
-    from training.evaluate import FIGURE_TITLES
+    from training.figures import FIGURE_TITLES
     from training.trained import open_trained
 
     comparison = compare_runs([open_trained(run, data) for run in runs], out, split=split, seed=seed)

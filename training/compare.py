@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from training.datasets import DatasetError, DatasetInfo, ImagesU8, PairedDataset, displayable
-from training.evaluate import SHEET_PAIRS, Figures, Trial, measure, of_color, served_pictures, trials
+from training.evaluate import SHEET_PAIRS
+from training.figures import Figures, Trial, measure, of_color, served_pictures, trials
 from training.sheets import contact_sheet
 from training.trained import TrainedRun
 

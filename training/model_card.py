@@ -8,7 +8,7 @@ from typing import Any
 
 from training.config import CONFIG_FOLDER
 from training.datasets import DatasetInfo
-from training.evaluate import FIGURE_TITLES
+from training.figures import FIGURE_TITLES
 from training.recipes import RECIPES
 
 

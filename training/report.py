@@ -11,7 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.evaluate import FIGURE_TITLES, SHEET_FILE, Evaluation, read_evaluation
+from training.evaluate import SHEET_FILE, Evaluation, read_evaluation
+from training.figures import FIGURE_TITLES
 from training.run import Run
 
 REPORT_FILE = "report.html"

@@ -14,8 +14,9 @@ from tests.training.synthetic import SIDE, make_dataset
 from training.config import HintConfig, TrainConfig
 from training.datasets import DatasetError, PairedDataset
 from training.encoding import encode_hints, encode_picture
-from training.evaluate import Trial, evaluate_run, measure, read_evaluation, trials
+from training.evaluate import evaluate_run, read_evaluation
 from training.families.protocol import Exportable
+from training.figures import Trial, measure, trials
 from training.hints import HintSampler
 from training.run import Run
 from training.session import Placement, run_training

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from tests.training.conftest import BuildConfig
 from tests.training.synthetic import SIDE, make_unpaired
-from training.evaluate import FIGURE_TITLES, read_evaluation
+from training.evaluate import read_evaluation
 from training.families.protocol import Exportable
+from training.figures import FIGURE_TITLES
 from training.judge import judge, judged
 from training.offers import offers
 from training.run import Run

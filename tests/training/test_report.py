@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.training.conftest import BuildConfig
-from training.evaluate import Evaluation, Figures
+from training.evaluate import Evaluation
+from training.figures import Figures
 from training.report import CHART_POINTS, chart, read_metrics, write_report
 from training.run import Run, RunError
 
