@@ -1,12 +1,13 @@
 """Batched augmentation of pairs, on the device, from one explicit generator.
 
-Both halves of a pair get one geometric draw. Line drawings then get what people's pens do: thicker and thinner lines, gaps,
+All pictures of a pair get one geometric draw. Line drawings then get what people's pens do: thicker and thinner lines, gaps,
 and a wobble against the picture, because people's lines differ from a font's.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,25 +27,32 @@ _SOLID_RADIUS = 6
 class PairAugment:
     """Turns uint8 pairs into augmented network inputs.
 
-    source_u8: (N, H, W, C), target_u8: (N, H, W, 3). Result: source (N, channels, S, S), target (N, 3, S, S) in [-1, 1], where
-    S is the image size or the crop size.
+    source_u8: (N, H, W, C), target_u8: (N, H, W, 3), others_u8: like the source, in the order of its spec. Result: source
+    (N, condition_channels, S, S), target (N, 3, S, S) in [-1, 1], where S is the image size or the crop size.
     """
 
     def __init__(self, config: AugmentConfig, source: SourceSpec) -> None:
         self._config = config
         self._source = source
 
-    def __call__(self, source_u8: Tensor, target_u8: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, source_u8: Tensor, target_u8: Tensor, generator: torch.Generator, others_u8: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor]:
         grid = _sampling_grid(self._config, len(source_u8), source_u8.device, generator)
         target = _sample_picture(_to_float(target_u8) / 127.5 - 1.0, grid)
-        if self._source.kind == "labels":
-            labels = F.grid_sample(_to_float(source_u8), grid, mode="nearest", padding_mode="border", align_corners=False)
-            return labels_to_one_hot(labels, self._source.classes), target
-        source = _to_float(source_u8) / 127.5 - 1.0
-        if self._source.kind == "line":
-            warped = _wobble(grid, self._config.line_warp_px, generator)
-            return self._pen(_sample_picture(source, warped), generator), target
-        return _sample_picture(source, grid), target
+        pictures = zip((source_u8, *others_u8), self._source.inputs, strict=True)
+        sources = [self._sample(image_u8, spec, grid, generator) for image_u8, spec in pictures]
+        return torch.cat(sources, dim=1), target
+
+    def _sample(self, image_u8: Tensor, spec: SourceSpec, grid: Tensor, generator: torch.Generator) -> Tensor:
+        """One input, encoded, (N, network_channels, S, S)."""
+        if spec.kind == "labels":
+            labels = F.grid_sample(_to_float(image_u8), grid, mode="nearest", padding_mode="border", align_corners=False)
+            return labels_to_one_hot(labels, spec.classes)
+        image = _to_float(image_u8) / 127.5 - 1.0
+        if spec.kind == "line":
+            return self._pen(_sample_picture(image, _wobble(grid, self._config.line_warp_px, generator)), generator)
+        return _sample_picture(image, grid)
 
     def _pen(self, lines: Tensor, generator: torch.Generator) -> Tensor:
         """Lines in [-1, 1], dark on paper, as other pens and hands would draw them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from training.augment import PairAugment, PictureAugment
 from training.config import TrainConfig
-from training.encoding import encode_labels, encode_picture
+from training.encoding import encode_inputs, encode_picture
 from training.families.protocol import Batch
 from training.hints import HintSampler
 from training.source import SourceSpec
@@ -21,7 +23,7 @@ def derive_seed(*parts: int) -> int:
 
 
 class PairedBatches:
-    """Endless shuffled batches of pairs.
+    """Endless shuffled batches of pairs. `others_u8` are the inputs beside the main one, in the order of the spec.
 
     A batch depends on the seed and on how many images came before it, not on earlier draws: a resumed run sees what an unbroken
     one would have seen. In a distributed run each rank takes every `world_size`-th pair.
@@ -34,11 +36,13 @@ class PairedBatches:
         config: TrainConfig,
         source: SourceSpec,
         *,
+        others_u8: Sequence[NDArray[np.uint8]] = (),
         device: torch.device,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self._source_u8 = _on_device(source_u8, device)
+        self._others_u8 = [_on_device(images_u8, device) for images_u8 in others_u8]
         self._target_u8 = _on_device(target_u8, device)
         self._seed = config.seed
         self._size = config.optimizer.batch_size
@@ -50,7 +54,8 @@ class PairedBatches:
         """The batch that starts after `position` images."""
         generator = torch.Generator().manual_seed(derive_seed(self._seed, position, self._rank))
         indices = torch.from_numpy(self._indices(position)).to(self._device)
-        source, target = self._augment(self._source_u8[indices], self._target_u8[indices], generator)
+        others = [images_u8[indices] for images_u8 in self._others_u8]
+        source, target = self._augment(self._source_u8[indices], self._target_u8[indices], generator, others)
         batch = {"source": source, "target": target}
         if self._hints is not None:
             batch["target"], batch["hints"] = self._hints(target, generator)
@@ -105,12 +110,17 @@ def _shuffled(count: int, positions: range, seed: tuple[int, ...]) -> NDArray[np
 
 
 def held_out_batch(
-    source_u8: NDArray[np.uint8], target_u8: NDArray[np.uint8], source: SourceSpec, device: torch.device, *, has_hints: bool
+    source_u8: NDArray[np.uint8],
+    target_u8: NDArray[np.uint8],
+    source: SourceSpec,
+    device: torch.device,
+    *,
+    has_hints: bool,
+    others_u8: Sequence[NDArray[np.uint8]] = (),
 ) -> Batch:
     """Pairs as they are, encoded and without hints, for samples and figures."""
-    pixels = torch.from_numpy(np.ascontiguousarray(source_u8)).to(device)
-    encoded = encode_labels(pixels, source.classes) if source.kind == "labels" else encode_picture(pixels)
-    target = encode_picture(torch.from_numpy(np.ascontiguousarray(target_u8)).to(device))
+    encoded = encode_inputs([_on_device(images_u8, device) for images_u8 in (source_u8, *others_u8)], source)
+    target = encode_picture(_on_device(target_u8, device))
     batch = {"source": encoded, "target": target}
     if has_hints:
         batch["hints"] = torch.zeros(len(target), 4, *target.shape[2:], device=device)

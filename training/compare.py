@@ -110,7 +110,7 @@ def _write_sheet(path: Path, dataset: PairedDataset, shown: Sequence[_Shown]) ->
     chosen = np.linspace(0, len(dataset) - 1, min(SHEET_PAIRS, len(dataset))).round().astype(int)
     columns = [column for column in shown if column.entrant.images is not None]
     rows = [
-        [displayable(dataset.source[k], dataset.info), *(column.pictures[k] for column in columns), dataset.target[k]]
+        [displayable(dataset.source[k], dataset.info.main), *(column.pictures[k] for column in columns), dataset.target[k]]
         for k in chosen
     ]
     titles = [

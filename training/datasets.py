@@ -12,18 +12,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.sheets import contact_sheet
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+Kind = Literal["line", "labels", "gray", "photo"]
+EVERY = slice(None)
 
 ImagesU8 = NDArray[np.uint8]
 """(N, H, W, C) in [0, 255]."""
@@ -62,35 +65,73 @@ class Origin(_Strict):
     notice: str = Field(description="Text of LICENSE.txt.")
 
 
-class DatasetInfo(_Strict):
-    """`dataset.json`: everything about a prepared set but its pixels."""
+class InputInfo(_Strict):
+    """One input of a set: what its arrays hold."""
 
-    format_version: Literal[1] = 1
-    recipe: str
-    title: dict[str, str]
-    kind: Literal["line", "labels", "gray", "photo"]
-    channels: int = Field(ge=1, description="Channels of the source arrays.")
-    size: int = Field(ge=8, description="Height and width of source and target, pixels.")
+    name: str = Field(default="image", pattern=r"^[a-z][a-z0-9_]{0,31}$", description="Of the part of a request.")
+    kind: Kind
+    channels: int = Field(ge=1, description="Channels of the arrays.")
     palette: tuple[PaletteEntry, ...] = ()
     background: int = Field(ge=0, le=255, description="Value of an empty canvas: paper, or the class of emptiness.")
     ink: Literal["dark", "light"] | None = None
     line_width_px: float | None = Field(default=None, description="Median stroke width of the training lines.")
+    values: tuple[float, float] | None = Field(
+        default=None, description="Lowest and highest value of files of more than 8 bits, shares of the full scale."
+    )
+
+
+class DatasetInfo(_Strict):
+    """`dataset.json`: everything about a prepared set but its pixels."""
+
+    format_version: Literal[2] = 2
+    recipe: str
+    title: dict[str, str]
+    inputs: tuple[InputInfo, ...] = Field(min_length=1, description="The first input is the main one.")
+    size: int = Field(ge=8, description="Height and width of source and target, pixels.")
     counts: dict[str, int]
     rejects: dict[str, int] = Field(description="Left-out files by reason.")
     origin: Origin
-    sha256: str = Field(description="Over the source and target arrays, splits in the order of `counts`.")
+    prepare: str | None = Field(
+        default=None, description="Command that prepares such a set, where the recipe's name is not all."
+    )
+    sha256: str = Field(description="Over the arrays of inputs and target, splits in the order of `counts`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_version_1(cls, values: Any) -> Any:
+        """Version 1 knew one input, whose fields stood among the set's own."""
+        if not isinstance(values, dict) or "inputs" in values or "kind" not in values:
+            return values
+        flat = {key: value for key, value in values.items() if key in InputInfo.model_fields}
+        rest = {key: value for key, value in values.items() if key not in InputInfo.model_fields and key != "format_version"}
+        return {**rest, "inputs": [flat]}
+
+    @property
+    def main(self) -> InputInfo:
+        """The input that a request may leave unnamed."""
+        return self.inputs[0]
+
+    @property
+    def kind(self) -> Kind:
+        """Of the main input."""
+        return self.main.kind
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of one split: `names[i]` was made into `source[i]` and `target[i]`."""
+    """The pairs of one split: `names[i]` was made into `source[i]` and `target[i]`.
+
+    Attributes:
+        others: The inputs beside the main one by name, in the order of `dataset.json`.
+    """
 
     names: Sequence[str]
     source: ImagesU8
     target: ImagesU8
+    others: Mapping[str, ImagesU8] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not len(self.names) == len(self.source) == len(self.target):
+        if {len(images) for images in (self.source, self.target, *self.others.values())} != {len(self.names)}:
             lengths = f"{len(self.names)} names, {len(self.source)} sources and {len(self.target)} targets"
             raise ValueError(f"{lengths} do not pair up; give one of each for every pair.")
 
@@ -104,6 +145,7 @@ class PairedDataset:
     names: tuple[str, ...]
     source: ImagesU8
     target: ImagesU8
+    others: Mapping[str, ImagesU8] = field(default_factory=dict)
 
     @classmethod
     def open(cls, root: Path, split: str) -> Self:
@@ -116,10 +158,18 @@ class PairedDataset:
         if split not in info.counts:
             raise DatasetError(f"Data set '{root}' has no split '{split}'; it has {', '.join(info.counts)}.")
         shape, remedy = (info.counts[split], info.size, info.size), _remedy(info.recipe)
-        source = read_array(root / split / "source.npy", (*shape, info.channels), remedy)
+        source = read_array(root / split / "source.npy", (*shape, info.main.channels), remedy)
         target = read_array(root / split / "target.npy", (*shape, 3), remedy)
+        others = {
+            spec.name: read_array(root / split / other_file(spec.name), (*shape, spec.channels), remedy)
+            for spec in info.inputs[1:]
+        }
         names = read_names(root / split / "names.txt", len(source), remedy)
-        return cls(info=info, split=split, names=names, source=source, target=target)
+        return cls(info=info, split=split, names=names, source=source, target=target, others=others)
+
+    def inputs(self, chosen: slice | NDArray[np.int64] = EVERY) -> dict[str, ImagesU8]:
+        """Pictures of every input by its name, the main one first."""
+        return {self.info.main.name: self.source[chosen], **{name: images[chosen] for name, images in self.others.items()}}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -175,15 +225,15 @@ def digest(splits: Mapping[str, Pairs]) -> str:
     """SHA-256 over all pixels, in the order of `splits`."""
     checksum = hashlib.sha256()
     for pairs in splits.values():
-        checksum.update(np.ascontiguousarray(pairs.source).data)
-        checksum.update(np.ascontiguousarray(pairs.target).data)
+        for images in (pairs.source, *pairs.others.values(), pairs.target):
+            checksum.update(np.ascontiguousarray(images).data)
     return checksum.hexdigest()
 
 
-def displayable(source: ImagesU8, info: DatasetInfo) -> ImagesU8:
-    """Sources as RGB: class indices in their palette colours, lines and photos as they are. (..., C) -> (..., 3)."""
-    if info.kind == "labels":
-        colors = np.array([entry.rgb for entry in info.palette], dtype=np.uint8)
+def displayable(source: ImagesU8, spec: InputInfo) -> ImagesU8:
+    """An input as RGB: class indices in their palette colours, the first channels of many. (..., C) -> (..., 3)."""
+    if spec.kind == "labels":
+        colors = np.array([entry.rgb for entry in spec.palette], dtype=np.uint8)
         return colors[source[..., 0]]
     return source[..., :3] if source.shape[-1] >= 3 else np.repeat(source[..., :1], 3, axis=-1)
 
@@ -193,6 +243,8 @@ def _write_files(folder: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -
         (folder / split).mkdir()
         np.save(folder / split / "source.npy", pairs.source)
         np.save(folder / split / "target.npy", pairs.target)
+        for name, images in pairs.others.items():
+            np.save(folder / split / other_file(name), images)
         (folder / split / "names.txt").write_text("\n".join(pairs.names) + "\n", "utf-8")
     _preview(info, splits["train"]).save(folder / "preview.png")
     (folder / "LICENSE.txt").write_text(info.origin.notice.rstrip() + "\n", "utf-8")
@@ -204,10 +256,19 @@ def _preview(info: DatasetInfo, pairs: Pairs, rows: int = 6, pairs_per_row: int 
     """Pairs evenly spaced over the split, so that the sheet shows its whole range."""
     count = min(rows * pairs_per_row, len(pairs.names))
     chosen = np.linspace(0, len(pairs.names) - 1, count).round().astype(int)
-    shown = displayable(pairs.source[chosen], info)
-    images = [image for k, source in zip(chosen, shown, strict=True) for image in (source, pairs.target[k])]
-    per_row = 2 * pairs_per_row
+    sources = [pairs.source, *pairs.others.values()]
+    columns = [
+        *(displayable(images[chosen], spec) for images, spec in zip(sources, info.inputs, strict=True)),
+        pairs.target[chosen],
+    ]
+    images = [image for row in zip(*columns, strict=True) for image in row]
+    per_row = len(columns) * pairs_per_row
     return contact_sheet([images[start : start + per_row] for start in range(0, len(images), per_row)])
+
+
+def other_file(name: str) -> str:
+    """The array of an input beside the main one."""
+    return f"input-{name}.npy"
 
 
 def read_array(path: Path, shape: tuple[int, ...], remedy: str) -> ImagesU8:

@@ -5,9 +5,13 @@ Pictures are uint8 (N, H, W, C) outside and float32 (N, C, H, W) inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from training.source import SourceSpec
 
 
 def encode_picture(image_u8: Tensor) -> Tensor:
@@ -19,6 +23,15 @@ def encode_labels(labels_u8: Tensor, classes: int) -> Tensor:
     """Class indices (N, H, W, 1) to one channel a class, 0 or 1. An index outside the palette lights no channel."""
     indices = torch.arange(classes, device=labels_u8.device, dtype=torch.int32).reshape(1, classes, 1, 1)
     return (labels_u8.permute(0, 3, 1, 2).to(torch.int32) == indices).float()  # (N, classes, H, W)
+
+
+def encode_inputs(images_u8: Sequence[Tensor], source: SourceSpec) -> Tensor:
+    """All inputs of a source, each uint8 (N, H, W, C), laid on one another: (N, condition_channels, H, W)."""
+    encoded = [
+        encode_labels(image, spec.classes) if spec.kind == "labels" else encode_picture(image)
+        for image, spec in zip(images_u8, source.inputs, strict=True)
+    ]
+    return torch.cat(encoded, dim=1) if len(encoded) > 1 else encoded[0]
 
 
 def encode_hints(hints_u8: Tensor) -> Tensor:

@@ -66,14 +66,14 @@ def _protocol(trial: Trial, dataset: PairedDataset, images: int, seed: int) -> s
 
 
 def _sheet(shown: list[tuple[Trial, ImagesU8]], info: DatasetInfo) -> Image.Image:
-    """One row a pair: for each trial input, result and target."""
+    """One row a pair: for each trial input, result and target; the inputs beside the main one come first."""
     count = len(shown[0][1])
     chosen = np.linspace(0, count - 1, min(SHEET_PAIRS, count)).round().astype(int)
     rows = []
     for k in chosen:
-        row: list[ImagesU8] = []
+        row = [displayable(shown[0][0].inputs[spec.name][k], spec) for spec in info.inputs[1:]]
         for trial, pictures in shown:
-            asked = with_dabs(displayable(trial.inputs["image"][k], info), trial.inputs["hints"][k])
+            asked = with_dabs(displayable(trial.inputs[info.main.name][k], info.main), trial.inputs["hints"][k])
             row += [asked, pictures[k], trial.target[k]]
         rows.append(row)
     return contact_sheet(rows)

@@ -38,8 +38,8 @@ from server.manifest import (
     Training,
 )
 from server.manifest import PaletteEntry as ManifestPaletteEntry
-from training.datasets import DatasetInfo, ImagesU8, PairedDataset, displayable
-from training.evaluate import Evaluation
+from training.datasets import DatasetInfo, ImagesU8, InputInfo, PairedDataset, displayable
+from training.evaluate import Evaluation, with_dabs
 from training.families.protocol import Exportable
 from training.judge import judged
 from training.model_card import Card, write_card
@@ -127,7 +127,8 @@ def measure_parity(exportable: Exportable, graph: Path, held_out: PairedDataset)
         (batch, extent) for extent in _parity_extents(exportable, held_out) for batch in PARITY_BATCHES
     ]:
         chosen = np.arange(batch) % len(held_out)
-        inputs, seeds = without_hints(held_out.source[chosen, :height, :width]), list(range(batch))
+        cut = {name: pixels[:, :height, :width] for name, pixels in held_out.inputs(chosen).items()}
+        inputs, seeds = without_hints(cut), list(range(batch))
         if "hints" in exportable.image_names:
             inputs["hints"] = _corner_hints(held_out.target[chosen, :height, :width])
         ours = translate(exportable, inputs, seeds)
@@ -170,9 +171,10 @@ def graph_size(info: DatasetInfo, exportable: Exportable) -> Size | FlexibleSize
 def _tiling(overlap: int, info: DatasetInfo, size: Size | FlexibleSize) -> Tiling | None:
     if overlap == 0:
         return None
-    if info.kind not in ("photo", "gray"):
+    other = next((spec.kind for spec in info.inputs if spec.kind not in ("photo", "gray")), None)
+    if other is not None:
         raise ExportError(
-            f"Config key 'tile_overlap' is {overlap}, but only photos are cut into tiles, not {info.kind}; set it to 0."
+            f"Config key 'tile_overlap' is {overlap}, but only photos are cut into tiles, not {other}; set it to 0."
         )
     side = min(size.height, size.width) if isinstance(size, Size) else size.largest
     if 2 * overlap > side:
@@ -182,35 +184,44 @@ def _tiling(overlap: int, info: DatasetInfo, size: Size | FlexibleSize) -> Tilin
 
 def input_specs(info: DatasetInfo, image_names: Sequence[str], size: Size | FlexibleSize) -> tuple[ImageInput, ...]:
     """The manifest's inputs for a prepared set."""
-    palette = tuple(ManifestPaletteEntry(index=e.index, name=dict(e.name), color=e.color) for e in info.palette)
-    main = ImageInput(
-        name=image_names[0],
-        kind=InputKind(info.kind),
-        channels=info.channels,
+    specs = tuple(_input_spec(spec, size) for spec in info.inputs)
+    if "hints" not in image_names:
+        return specs
+    hints = ImageInput(name="hints", kind=InputKind.HINTS, channels=4, size=size, background=(0, 0, 0, 0), optional=True)
+    return (*specs, hints)
+
+
+def _input_spec(spec: InputInfo, size: Size | FlexibleSize) -> ImageInput:
+    palette = tuple(ManifestPaletteEntry(index=e.index, name=dict(e.name), color=e.color) for e in spec.palette)
+    return ImageInput(
+        name=spec.name,
+        kind=InputKind(spec.kind),
+        channels=spec.channels,
         size=size,
-        background=(info.background,) * info.channels,
-        ink=info.ink,
-        line_width_px=info.line_width_px,
+        background=(spec.background,) * spec.channels,
+        ink=spec.ink,
+        line_width_px=spec.line_width_px,
         palette=palette or None,
     )
-    if "hints" not in image_names:
-        return (main,)
-    hints = ImageInput(name="hints", kind=InputKind.HINTS, channels=4, size=size, background=(0, 0, 0, 0), optional=True)
-    return (main, hints)
 
 
-def wire_image(pixels: ImagesU8, name: str, info: DatasetInfo) -> Image.Image:
-    """An input of the graph as the picture that a client sends: labels in palette colours, hints as RGBA."""
-    if name == "hints":
+def wire_image(pixels: ImagesU8, spec: InputInfo | None) -> Image.Image | None:
+    """An input of the graph as the picture that a client sends: labels in palette colours, hints (no spec) as RGBA.
+
+    None where no picture has so many channels, and an array is sent.
+    """
+    if spec is None:
         return Image.fromarray(pixels, "RGBA")
-    if info.kind == "labels":
-        return Image.fromarray(displayable(pixels, info))
+    if spec.kind == "labels":
+        return Image.fromarray(displayable(pixels, spec))
+    if spec.channels not in (1, 3):
+        return None
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _trace_inputs(exportable: Exportable, held_out: PairedDataset) -> list[torch.Tensor]:
     chosen = np.arange(TRACE_BATCH) % len(held_out)
-    feeds = graph_feeds(exportable, without_hints(held_out.source[chosen]), range(TRACE_BATCH))
+    feeds = graph_feeds(exportable, without_hints(held_out.inputs(chosen)), range(TRACE_BATCH))
     return [torch.from_numpy(value) for value in feeds.values()]
 
 
@@ -242,8 +253,9 @@ def _describe(
     size = graph_size(info, exportable)
     drawings = gallery(held_out, exportable.image_names)
     samples = _write_samples(folder / "samples", exportable, drawings, info)
-    golden = _write_samples(folder / "golden", exportable, drawings[:1] or [_stand_in(info, exportable)], info)[0]
-    _write_preview(folder, golden)
+    first = drawings[0] if drawings else _stand_in(info, exportable)
+    golden = _write_samples(folder / "golden", exportable, [first], info)[0]
+    _write_preview(folder, first, golden.output, info)
     manifest = Manifest(
         id=labelling.model_id,
         title=dict(labelling.title),
@@ -286,7 +298,7 @@ def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing
     """Drawings to show: the recipe's own, and held-out pairs where their licence lets them be shipped."""
     info = held_out.info
     recipe = RECIPES.get(info.recipe)
-    drawn = recipe.drawings(info.size, info.line_width_px) if recipe else ()
+    drawn = recipe.drawings(info.size, info.main.line_width_px) if recipe else ()
     if info.origin.free_samples:
         chosen = np.linspace(0, len(held_out) - 1, min(HELD_OUT_SAMPLES, len(held_out))).round().astype(int)
         drawn = (*drawn, *(_held_out_drawing(held_out, int(k)) for k in chosen))
@@ -301,27 +313,29 @@ def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing
 def _held_out_drawing(held_out: PairedDataset, k: int) -> Drawing:
     number = k + 1
     title = {"en": f"Held-out example {number}", "ja": f"学習に使っていない例 {number}"}
-    return Drawing(title, {name: images[0] for name, images in without_hints(held_out.source[k : k + 1]).items()})
+    return Drawing(title, {name: images[0] for name, images in without_hints(held_out.inputs(slice(k, k + 1))).items()})
 
 
 def _stand_in(info: DatasetInfo, exportable: Exportable) -> Drawing:
-    """What the self-test draws when no picture may be shipped: an empty canvas, or for photos a test card.
+    """What the self-test is given when no picture may be shipped: empty canvases, and for photos test cards.
 
     A photo of one value leaves norms nothing but rounding errors to magnify, and no two machines round alike.
     """
-    side = (info.size, info.size)
-    if info.kind == "photo":
-        return Drawing({"en": "Test card", "ja": "テストカード"}, {exportable.image_names[0]: _test_card(*side)})
-    blank = {name: np.zeros((*side, 4), np.uint8) for name in exportable.image_names if name == "hints"}
-    blank[exportable.image_names[0]] = np.full((*side, info.channels), info.background, np.uint8)
-    return Drawing({"en": "Empty canvas", "ja": "白紙"}, blank)
+    inputs = {name: np.zeros((info.size, info.size, 4), np.uint8) for name in exportable.image_names if name == "hints"}
+    for spec in info.inputs:
+        is_picture = spec.kind in ("photo", "gray")
+        blank = np.full((info.size, info.size, spec.channels), spec.background, np.uint8)
+        inputs[spec.name] = _test_card(info.size, spec.channels) if is_picture else blank
+    is_empty = all(spec.kind in ("line", "labels") for spec in info.inputs)
+    title = {"en": "Empty canvas", "ja": "白紙"} if is_empty else {"en": "Test card", "ja": "テストカード"}
+    return Drawing(title, inputs)
 
 
-def _test_card(height: int, width: int) -> ImagesU8:
-    """Three colours that change in three directions, (H, W, 3)."""
-    y, x = np.mgrid[0:height, 0:width]
-    planes = (x / width, y / height, (x / width + y / height) * 2 % 1)
-    return np.stack([np.round(plane * 255).astype(np.uint8) for plane in planes], axis=-1)
+def _test_card(side: int, channels: int) -> ImagesU8:
+    """Planes that change in as many directions and steps, (side, side, channels)."""
+    y, x = np.mgrid[0:side, 0:side] / side
+    planes = [x, y, *((x + y) * steps % 1 for steps in range(2, channels))]
+    return np.stack([np.round(plane * 255).astype(np.uint8) for plane in planes[:channels]], axis=-1)
 
 
 def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:
@@ -336,13 +350,27 @@ def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Draw
         feeds = graph_feeds(exportable, {name: pixels[None] for name, pixels in drawing.inputs.items()}, [seed])
         result: ImagesU8 = session.run(None, feeds)[0][0]
         shown = {name: pixels for name, pixels in drawing.inputs.items() if name != "hints" or pixels[..., 3].any()}
-        files = {name: f"{stem}.png" if name == exportable.image_names[0] else f"{stem}-{name}.png" for name in shown}
-        for name, pixels in shown.items():
-            wire_image(pixels, name, info).save(folder / files[name], optimize=True)
+        stems = {name: stem if name == exportable.image_names[0] else f"{stem}-{name}" for name in shown}
+        files = {name: _write_input(folder, stems[name], pixels, _spec(info, name)) for name, pixels in shown.items()}
         Image.fromarray(result if result.shape[-1] == 3 else result[..., 0]).save(folder / f"{stem}-result.png", optimize=True)
         paths = {name: f"{folder.name}/{file}" for name, file in files.items()}
         samples.append(Sample(title=dict(drawing.title), inputs=paths, output=f"{folder.name}/{stem}-result.png", seed=seed))
     return tuple(samples)
+
+
+def _write_input(folder: Path, stem: str, pixels: ImagesU8, spec: InputInfo | None) -> str:
+    """Writes an input as a client would send it; returns the file's name."""
+    image = wire_image(pixels, spec)
+    if image is None:
+        np.save(folder / f"{stem}.npy", pixels)
+        return f"{stem}.npy"
+    image.save(folder / f"{stem}.png", optimize=True)
+    return f"{stem}.png"
+
+
+def _spec(info: DatasetInfo, name: str) -> InputInfo | None:
+    """What a set says of an input; nothing of hints."""
+    return next((spec for spec in info.inputs if spec.name == name), None)
 
 
 def _stem(drawing: Drawing, k: int, drawings: Sequence[Drawing]) -> str:
@@ -352,16 +380,25 @@ def _stem(drawing: Drawing, k: int, drawings: Sequence[Drawing]) -> str:
     return f"{stem}-{k}" if is_taken else stem
 
 
-def _write_preview(folder: Path, sample: Sample) -> None:
-    """Drawing and result side by side, for the model picker."""
-    main, *others = sample.inputs.values()
+def _write_preview(folder: Path, drawing: Drawing, output: str, info: DatasetInfo) -> None:
+    """Drawing and result side by side, for the model picker; of several inputs each has a strip of the drawing's place."""
     card = Image.new("RGB", (2 * PREVIEW_SIDE, PREVIEW_SIDE), "white")
-    for place, layers in enumerate(((main, *others), (sample.output,))):
-        for path in layers:
-            with Image.open(folder / path) as picture:
-                tile = picture.convert("RGBA").resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
-            card.paste(tile, (place * PREVIEW_SIDE, 0), tile)
+    with Image.open(folder / output) as result:
+        pictures = (Image.fromarray(_in_strips(drawing, info)), result.convert("RGB"))
+    for place, picture in enumerate(pictures):
+        tile = picture.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+        card.paste(tile, (place * PREVIEW_SIDE, 0))
     card.save(folder / "preview.png", optimize=True)
+
+
+def _in_strips(drawing: Drawing, info: DatasetInfo) -> ImagesU8:
+    """All inputs in one picture, (H, W, 3): from left to right a strip of each, colour hints laid over the first."""
+    shown = [displayable(drawing.inputs[spec.name], spec) for spec in info.inputs]
+    if "hints" in drawing.inputs:
+        shown[0] = with_dabs(shown[0], drawing.inputs["hints"])
+    borders = np.linspace(0, info.size, len(shown) + 1).round().astype(int)
+    strips = [picture[:, borders[k] : borders[k + 1]] for k, picture in enumerate(shown)]
+    return np.concatenate(strips, axis=1)
 
 
 def _latent(exportable: Exportable) -> Latent | None:

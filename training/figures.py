@@ -77,7 +77,7 @@ class Way:
 
 def trials(dataset: PairedDataset, *, has_hints: bool, seed: int) -> Iterator[Trial]:
     """Every way in which the model is asked: plainly; with hints also with dabs of the true colours and of other ones."""
-    blank = without_hints(dataset.source)
+    blank = without_hints(dataset.inputs())
     yield Trial("plain", "no colour hints" if has_hints else "", blank, dataset.target)
     if not has_hints:
         return
@@ -94,7 +94,7 @@ def trials(dataset: PairedDataset, *, has_hints: bool, seed: int) -> Iterator[Tr
 def served_pictures(exportable: Exportable, trial: Trial, seed: int) -> ImagesU8:
     """What people get of a served graph, (N, H, W, 3): a colouriser's colour lies under the photo's own luma."""
     pictures = _translate_all(exportable, trial, seed)
-    return _under_luma(pictures, trial.inputs["image"]) if exportable.compose == "chroma" else pictures
+    return _under_luma(pictures, trial.inputs[exportable.image_names[0]]) if exportable.compose == "chroma" else pictures
 
 
 def of_color(exportable: Exportable) -> bool:

@@ -5,9 +5,10 @@ It builds no family: a sheet shows what it is given a function for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Material(Protocol):
 
     @property
     def source(self) -> SourceSpec:
-        """Its main input."""
+        """Its inputs."""
 
     def batches(self, config: TrainConfig, fabric: Fabric) -> Batches:
         """Endless training batches of one process."""
@@ -66,15 +67,16 @@ class PairedMaterial:
         return cls(PairedDataset.open(folder, "train"), PairedDataset.open(folder, "val"))
 
     def batches(self, config: TrainConfig, fabric: Fabric) -> Batches:
-        pairs = self._training.source, self._training.target
-        return PairedBatches(*pairs, config, self.source, **_place(fabric))
+        pairs, others = (self._training.source, self._training.target), list(self._training.others.values())
+        return PairedBatches(*pairs, config, self.source, others_u8=others, **_place(fabric))
 
     def sheet(self, preview: Preview, config: TrainConfig, device: torch.device) -> Image.Image:
         chosen = _evenly_spaced(len(self._held_out))
-        source, target = self._held_out.source[chosen], self._held_out.target[chosen]
-        batch = held_out_batch(source, target, self.source, device, has_hints=config.hints.enabled)
+        (source, *others), target = self._held_out.inputs(chosen).values(), self._held_out.target[chosen]
+        batch = held_out_batch(source, target, self.source, device, has_hints=config.hints.enabled, others_u8=others)
         pictures = preview(batch).cpu().numpy()
-        return contact_sheet([list(displayable(source, self._held_out.info)), list(pictures), list(target)])
+        inputs = zip((source, *others), self._held_out.info.inputs, strict=True)
+        return contact_sheet([*(list(displayable(images, spec)) for images, spec in inputs), list(pictures), list(target)])
 
 
 class UnpairedMaterial:
@@ -130,11 +132,11 @@ def read_any_info(folder: Path) -> DatasetInfo | UnpairedInfo:
 
 
 def source_spec(info: DatasetInfo | UnpairedInfo) -> SourceSpec:
-    """What a family must know of a data set's main input."""
+    """What a family must know of a data set's inputs."""
     if isinstance(info, UnpairedInfo):
         return UnpairedMaterial.source
-    classes = len(info.palette) if info.palette else 0
-    return SourceSpec(kind=cast(Any, info.kind), channels=info.channels, classes=classes)
+    main, *others = (SourceSpec(spec.kind, spec.channels, len(spec.palette), spec.name) for spec in info.inputs)
+    return dataclasses.replace(main, others=tuple(others))
 
 
 def _require_form(folder: Path, form: DataForm, family: str) -> None:

@@ -59,6 +59,8 @@ def _input_words(spec: dict[str, Any]) -> str:
         return f"`{spec['name']}`: a label map, {size}, of the classes {names}{optional}"
     if spec["kind"] == "hints":
         return f"`{spec['name']}`: dabs of colour on transparent ground, {size}{optional}, that the result takes up"
+    if spec["channels"] not in (1, 3):
+        return f"`{spec['name']}`: a NumPy array of {spec['channels']} channels, {size}{optional}"
     return f"`{spec['name']}`: a {spec['kind']} picture, {size}{optional}"
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from training.datasets import PairedDataset
 from training.evaluate import Evaluation
 from training.families.protocol import Exportable
+from training.recipes.pairs import NAME as PAIRS
+from training.recipes.pairs import WEAKNESSES as PAIR_WEAKNESSES
 from training.recipes.unpaired import WEAKNESSES
 from training.trained import TrainedRun
 from training.unpaired import Domain, UnpairedDataset, UnpairedInfo
@@ -58,13 +60,16 @@ def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = N
         yield from _directions(trained, trained.info, evaluation, model_id)
         return
     config = trained.config
+    data = f"data/{trained.data.name if trained.info.recipe == PAIRS else trained.info.recipe}"
     labelling = Labelling(
         model_id=model_id or config.name,
         title=config.title or trained.info.title,
         description=config.description or trained.info.title,
         family=config.family,
-        config=_published_config(trained, f"data/{trained.info.recipe}"),
+        config=_published_config(trained, data),
         seen_images=trained.images,
+        prepare=trained.info.prepare and f"{trained.info.prepare} --out {data}",
+        weaknesses=PAIR_WEAKNESSES if trained.info.recipe == PAIRS else None,
         tile_overlap=config.tile_overlap,
     )
     held_out = PairedDataset.open(trained.data, "val")

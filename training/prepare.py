@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from training.datasets import DatasetInfo, ImagesU8, Origin, digest, write_dataset
+from training.datasets import DatasetInfo, ImagesU8, InputInfo, Origin, digest, write_dataset
 from training.download import fetch
 from training.recipes import RECIPES, unpaired
 from training.recipes.photos import read_origin
@@ -120,16 +120,19 @@ def _stroke_width(drawing: ImagesU8) -> float | None:
 
 def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
     is_line = recipe.kind == "line"
-    return DatasetInfo(
-        recipe=recipe.name,
-        title=dict(recipe.title),
+    main = InputInfo(
         kind=recipe.kind,
         channels=1,
-        size=size,
         palette=recipe.palette,
         background=recipe.background,
         ink="dark" if is_line else None,
         line_width_px=median_stroke_width(draft.splits["train"].source) if is_line else None,
+    )
+    return DatasetInfo(
+        recipe=recipe.name,
+        title=dict(recipe.title),
+        inputs=(main,),
+        size=size,
         counts={split: len(pairs.names) for split, pairs in draft.splits.items()},
         rejects=dict(sorted(Counter(draft.rejects.values()).items())),
         origin=draft.origin or recipe.origin,

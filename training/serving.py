@@ -37,6 +37,7 @@ def translate(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: Seq
     return result
 
 
-def without_hints(source: ImagesU8) -> dict[str, ImagesU8]:
-    """Inputs that say nothing beyond the source: hints are there and empty."""
-    return {"image": source, "hints": np.zeros((*source.shape[:3], 4), np.uint8)}
+def without_hints(inputs: Mapping[str, ImagesU8]) -> dict[str, ImagesU8]:
+    """The inputs of a set, (N, H, W, C), and hints that are there and empty."""
+    main = next(iter(inputs.values()))
+    return {**inputs, "hints": np.zeros((*main.shape[:3], 4), np.uint8)}

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.datasets import DatasetError, DatasetInfo, ImagesU8, Origin, read_array, read_names, staged_folder
+from training.datasets import DatasetError, DatasetInfo, ImagesU8, InputInfo, Origin, read_array, read_names, staged_folder
 from training.sheets import contact_sheet
 
 Domain = Literal["a", "b"]
@@ -45,10 +45,8 @@ class UnpairedInfo(BaseModel):
         return DatasetInfo(
             recipe=self.recipe,
             title=self.title,
-            kind="photo",
-            channels=CHANNELS,
+            inputs=(InputInfo(kind="photo", channels=CHANNELS, background=255),),
             size=self.size,
-            background=255,
             counts={split: counts[domain] for split, counts in self.counts.items()},
             rejects=self.rejects[domain],
             origin=self.origin,

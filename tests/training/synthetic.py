@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from training.datasets import DatasetInfo, Origin, Pairs, PaletteEntry, digest, write_dataset
+from training.datasets import DatasetInfo, InputInfo, Origin, Pairs, PaletteEntry, digest, write_dataset
 from training.photos import to_luma
 from training.unpaired import Domains, Pictures, UnpairedInfo, digest_domains, write_unpaired
 
@@ -41,19 +41,28 @@ def make_pairs(kind: str, count: int, seed: int = 0) -> Pairs:
     return Pairs([f"square-{k}" for k in range(count)], to_luma(target) if kind == "gray" else source, target)
 
 
+def describe(kind: Literal["line", "labels", "gray", "photo"], name: str = "image", channels: int = 1) -> InputInfo:
+    """An input of these pairs."""
+    is_line = kind == "line"
+    return InputInfo(
+        name=name,
+        kind=kind,
+        channels=channels,
+        palette=PALETTE if kind == "labels" else (),
+        background=255 if is_line else 0,
+        ink="dark" if is_line else None,
+        line_width_px=3.0 if is_line else None,
+    )
+
+
 def make_dataset(root: Path, kind: Literal["line", "labels", "gray"] = "line", origin: Origin = FREE) -> DatasetInfo:
     """Writes a prepared set of 8 + 5 pairs."""
     splits = {"train": make_pairs(kind, 8), "val": make_pairs(kind, 5, seed=1)}
     info = DatasetInfo(
         recipe="squares",
         title={"en": "Squares", "ja": "四角"},
-        kind=kind,
-        channels=1,
+        inputs=(describe(kind),),
         size=SIDE,
-        palette=PALETTE if kind == "labels" else (),
-        background=255 if kind == "line" else 0,
-        ink="dark" if kind == "line" else None,
-        line_width_px=3.0 if kind == "line" else None,
         counts={split: len(pairs.names) for split, pairs in splits.items()},
         rejects={},
         origin=origin,

@@ -98,5 +98,5 @@ def test_digest_depends_on_every_array() -> None:
 
 def test_labels_are_shown_in_palette_colors(tmp_path: Path) -> None:
     info = make_dataset(tmp_path / "set", "labels")
-    shown = displayable(np.array([[[0], [1], [2]]], np.uint8), info)
+    shown = displayable(np.array([[[0], [1], [2]]], np.uint8), info.main)
     np.testing.assert_array_equal(shown, [[[0, 0, 128], [255, 0, 0], [0, 255, 0]]])

@@ -236,7 +236,7 @@ def graph(held_out: PairedDataset, tmp_path_factory: pytest.TempPathFactory) -> 
     """A module with rounded weights and the file it was written to."""
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
     exportable = dataclasses.replace(_exportable(), module=rounded_to_half(_exportable().module))
-    feeds = graph_feeds(exportable, without_hints(held_out.source[:2]), [0, 1])
+    feeds = graph_feeds(exportable, without_hints(held_out.inputs(slice(2))), [0, 1])
     write_graph(exportable, [torch.from_numpy(value) for value in feeds.values()], path)
     return exportable, path
 
@@ -244,7 +244,7 @@ def graph(held_out: PairedDataset, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.parametrize("batch", [1, 3, 5])
 def test_batch_axis_is_dynamic(held_out: PairedDataset, graph: Graph, batch: int) -> None:
     exportable, path = graph
-    inputs = without_hints(held_out.source[:batch])
+    inputs = without_hints(held_out.inputs(slice(batch)))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     theirs = session.run(None, graph_feeds(exportable, inputs, range(batch)))[0].astype(int)
     assert np.abs(theirs - translate(exportable, inputs, range(batch))).max() <= 1
@@ -318,7 +318,7 @@ def test_manifest_on_disk_is_plain_json(exported: Exported) -> None:
 
 def test_weights_of_a_written_graph_are_read_back_by_name(held_out: PairedDataset, tmp_path: Path) -> None:
     exportable = dataclasses.replace(_exportable(), module=rounded_to_half(_exportable().module))
-    inputs = graph_feeds(exportable, without_hints(held_out.source[:2]), [0, 1])
+    inputs = graph_feeds(exportable, without_hints(held_out.inputs(slice(2))), [0, 1])
     write_graph(exportable, [torch.from_numpy(value) for value in inputs.values()], tmp_path / "model.onnx")
     weights, expected = read_weights(tmp_path / "model.onnx"), dict(exportable.module.named_parameters())
     assert weights.keys() == expected.keys()

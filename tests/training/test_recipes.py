@@ -108,7 +108,7 @@ def test_emoji_split_and_counts_are_fixed(emoji: Path) -> None:
 
 
 def test_emoji_measures_its_line_width(emoji: Path) -> None:
-    assert read_info(emoji).line_width_px == pytest.approx(50 / 1000 * 44, abs=0.5)  # 5 % of a frame of 44 px
+    assert read_info(emoji).main.line_width_px == pytest.approx(50 / 1000 * 44, abs=0.5)  # 5 % of a frame of 44 px
 
 
 def test_emoji_families_stay_on_one_side_of_the_split() -> None:
@@ -239,7 +239,7 @@ def _photo_folder(root: Path) -> Path:
 def test_photos_become_gray_and_colour_pairs(tmp_path: Path) -> None:
     info = prepare("photos", _photo_folder(tmp_path / "photos"), tmp_path / "set", size=32)
     train = PairedDataset.open(tmp_path / "set", "train")
-    assert (info.kind, info.channels) == ("gray", 1)
+    assert (info.main.kind, info.main.channels) == ("gray", 1)
     assert sum(info.counts.values()) == 60
     assert info.counts["val"] >= 1
     weighted = train.target.astype(np.float64) @ [0.299, 0.587, 0.114]

@@ -50,7 +50,10 @@ class Colorizer:
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         if source.kind != "gray":
             raise ValueError(f"Family 'colorizer' colours gray photos, but the data set's pictures are '{source.kind}'.")
+        if source.others:
+            raise ValueError(f"Family 'colorizer' takes one input, but the data set has {len(source.inputs)}; use 'pix2pix'.")
         _require_fitting_augment(config)
+        self._source_name = source.name
         self._color, self._loss, self._fabric = config.color, config.loss, fabric
         self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
@@ -115,7 +118,7 @@ class Colorizer:
         served = ServedColorizer(copy.deepcopy(self._average).float().cpu(), self._color.generator, self._color.shrink)
         noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
-        return Exportable(module=served.eval(), image_names=("image",), latent=latent, compose="chroma")
+        return Exportable(module=served.eval(), image_names=(self._source_name,), latent=latent, compose="chroma")
 
     def _draw_noise(self, gray: Tensor) -> Tensor:
         return torch.empty(len(gray), self._average.noise_size, device=gray.device).bernoulli_(0.5)

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from training.config import TrainConfig
 from training.descent import Descent, Objective
 from training.diffaugment import diffaugment
-from training.encoding import decode_picture, encode_hints, encode_labels, encode_picture
+from training.encoding import decode_picture, encode_hints, encode_inputs
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 from training.networks.average import averaged_copy, update_average
@@ -41,8 +41,8 @@ class _Take:
 class Pix2Pix:
     """One generator, one conditional discriminator, and the generator's running average, which is what is served.
 
-    Batches hold `source` (N, C, H, W), `target` (N, 3, H, W) in [-1, 1] and, with hints, `hints` (N, 4, H, W). The
-    discriminator sees hints too, so that a picture which ignores them is told from a real one.
+    Batches hold `source` (N, C, H, W), all inputs laid on one another, `target` (N, 3, H, W) in [-1, 1] and, with hints,
+    `hints` (N, 4, H, W). The discriminator sees hints too, so that a picture which ignores them is told from a real one.
     """
 
     data_form: ClassVar[DataForm] = "paired"
@@ -56,7 +56,7 @@ class Pix2Pix:
         self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
         self._augment = config.discriminator.augment
-        condition_channels = source.network_channels + (HINT_CHANNELS if self._has_hints else 0)
+        condition_channels = source.condition_channels + (HINT_CHANNELS if self._has_hints else 0)
         generator = build_unet(config, condition_channels, TARGET_CHANNELS)
         discriminator = build_discriminator(config, condition_channels + TARGET_CHANNELS)
         self._average = averaged_copy(generator, fabric.device)
@@ -110,7 +110,7 @@ class Pix2Pix:
 
     def exportable(self) -> Exportable:
         """The one graph to serve."""
-        names = ("image", "hints") if self._has_hints else ("image",)
+        names = (*(spec.name for spec in self._source.inputs), *(["hints"] if self._has_hints else []))
         served = ServedGenerator(copy.deepcopy(self._average).float().cpu(), self._source, has_hints=self._has_hints)
         noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
@@ -172,13 +172,13 @@ class ServedGenerator(nn.Module):
         self._source = source
         self._has_hints = has_hints
 
-    def forward(self, image: Tensor, *others: Tensor) -> Tensor:
-        """image: uint8 (N, H, W, C); then hints uint8 (N, H, W, 4) where trained with; then the latent (N, noise_size)."""
-        is_labels = self._source.kind == "labels"
-        condition = encode_labels(image, self._source.classes) if is_labels else encode_picture(image)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """One uint8 (N, H, W, C) an image input; hints uint8 (N, H, W, 4) where trained with; the latent (N, noise_size)."""
+        count = len(self._source.inputs)
+        image, condition = inputs[0], encode_inputs(inputs[:count], self._source)
         if self._has_hints:
-            condition = torch.cat([condition, encode_hints(others[0])], dim=1)
+            condition = torch.cat([condition, encode_hints(inputs[count])], dim=1)
         noise = (
-            others[-1] if cast(int, self.generator.noise_size) else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
+            inputs[-1] if cast(int, self.generator.noise_size) else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
         )
         return decode_picture(self.generator(condition, noise))
