@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from training.config import CONFIG_FOLDER, ConfigError, load_config
+
+if TYPE_CHECKING:
+    from training.recipes.pair_files import Direction, Sources
+    from training.recipes.pairs import Told
 
 app = typer.Typer(
     name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
@@ -33,10 +37,24 @@ def prepare(
     size: Annotated[int, typer.Option(min=16, max=2048, help="Side of every picture, pixels.")] = 256,
     a: Annotated[Path | None, typer.Option("--a", help="Recipe 'unpaired': folder of photos of one kind.")] = None,
     b: Annotated[Path | None, typer.Option("--b", help="Recipe 'unpaired': folder of photos of the other kind.")] = None,
+    input_: Annotated[
+        list[str] | None, typer.Option("--input", help="Recipe 'pairs': folder of an input, as DIR or NAME=DIR. Repeatable.")
+    ] = None,
+    target: Annotated[Path | None, typer.Option(help="Recipe 'pairs': folder of targets, by the names of the inputs.")] = None,
+    side_by_side: Annotated[Path | None, typer.Option(help="Recipe 'pairs': folder of A|B files.")] = None,
+    direction: Annotated[str | None, typer.Option(help="Of A|B files: a-to-b (the default) or b-to-a.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Recipe 'pairs': table with a column 'target' and one an input.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Recipe 'pairs': line, gray, photo or labels, as NAME=KIND. Repeatable.")
+    ] = None,
+    palette: Annotated[
+        list[str] | None, typer.Option(help="Recipe 'pairs': classes of labels, as NAME=FILE (TOML or JSON). Repeatable.")
+    ] = None,
 ) -> None:
     """Makes a data set of pairs, or of two folders of photos, with counts, a preview sheet and the licence."""
     from training.prepare import prepare as prepare_dataset
-    from training.recipes import unpaired
+    from training.recipes import pairs, unpaired
+    from training.recipes.pair_files import Sources
 
     if recipe == "list":
         _list_recipes()
@@ -45,7 +63,13 @@ def prepare(
         _prepare_unpaired(source, a, b, out or Path("data") / recipe, size)
         return
     if a or b:
-        raise ConfigError(f"--a and --b belong to the recipe '{unpaired.NAME}'; recipe '{recipe}' takes --source.")
+        raise ConfigError(f"--a and --b belong to the recipe '{unpaired.NAME}', not to '{recipe}'; leave them out.")
+    if recipe == pairs.NAME:
+        sources = Sources(input_ or (), target, side_by_side, _direction(direction), csv)
+        _prepare_pairs(source, sources, pairs.Told(kind or (), palette or ()), out or Path("data") / recipe, size)
+        return
+    if input_ or target or side_by_side or direction or csv or kind or palette:
+        raise ConfigError(f"--input, --kind and the like belong to the recipe '{pairs.NAME}', not to '{recipe}'; leave them out.")
     folder = out or Path("data") / recipe
     info = prepare_dataset(recipe, source, folder, size)
     counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
@@ -63,6 +87,28 @@ def _prepare_unpaired(source: Path | None, a: Path | None, b: Path | None, out: 
     counts = ", ".join(f"{n['a']} and {n['b']} {split}" for split, n in info.counts.items())
     left_out = sum(sum(reasons.values()) for reasons in info.rejects.values())
     console.print(f"Wrote {counts} pictures to {out}; left out {left_out}, see dataset.json. Look at {out}/preview.png.")
+
+
+def _prepare_pairs(source: Path | None, sources: Sources, told: Told, out: Path, size: int) -> None:
+    from training.prepare import prepare_pairs
+    from training.recipes import pairs
+
+    if source:
+        raise ConfigError(f"Recipe '{pairs.NAME}' takes no --source; give {pairs.NEEDS}.")
+    info = prepare_pairs(sources, told, out, size)
+    for spec in info.inputs:
+        console.print(f"Input '{spec.name}': {pairs.in_words(spec)}", highlight=False)
+    for caution in pairs.cautions(info.inputs):
+        console.print(f"[yellow]Caution:[/] {caution}", highlight=False)
+    counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
+    left_out = ", ".join(f"{count} ({reason})" for reason, count in info.rejects.items()) or "none"
+    console.print(f"Wrote {counts} pairs to {out}; left out {left_out}. Look at {out}/preview.png.", highlight=False)
+
+
+def _direction(given: str | None) -> Direction | None:
+    if given not in (None, "a-to-b", "b-to-a"):
+        raise ConfigError(f"--direction is '{given}'; give 'a-to-b' or 'b-to-a'.")
+    return cast("Direction | None", given)
 
 
 @app.command()
@@ -179,9 +225,10 @@ def report(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
 
 
 def _list_recipes() -> None:
-    from training.recipes import RECIPES, unpaired
+    from training.recipes import RECIPES, pairs, unpaired
 
-    needs = {recipe.name: recipe.needs for recipe in RECIPES.values()} | {unpaired.NAME: unpaired.NEEDS}
+    needs = {recipe.name: recipe.needs for recipe in RECIPES.values()}
+    needs |= {pairs.NAME: pairs.NEEDS, unpaired.NAME: unpaired.NEEDS}
     for name, words in needs.items():
         console.print(f"[bold]{name}[/]  needs {words}", highlight=False)
 
@@ -199,7 +246,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Mistakes that a sentence explains better than a traceback. Imported late: torch takes seconds, --help should not."""
     from training.datasets import DatasetError
     from training.download import DownloadError
-    from training.loop import DivergedError
+    from training.guard import DivergedError
     from training.onnx_graph import ExportError
     from training.recipes.recipe import SourceError
     from training.run import RunError

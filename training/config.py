@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 """Published configurations; `train emoji` finds `emoji.toml` here."""
@@ -222,6 +222,47 @@ class LoopConfig(_Section):
     log_every_images: int = Field(default=200, ge=1)
     sample_every_images: int = Field(default=2000, ge=1)
     checkpoint_every_images: int = Field(default=1000, ge=1)
+    validate_every_images: int = Field(
+        default=0,
+        ge=0,
+        description="Images between held-out figures; 0: none. With keep_best as often as samples.",
+    )
+    validate_images: int = Field(default=64, ge=1, description="Most held-out pictures that are measured each time.")
+    keep_best: str | None = Field(
+        default=None, description="Held-out figure by which the best weights are kept, such as 'ssim'."
+    )
+    early_stop_patience: int = Field(
+        default=0, ge=0, description="Validations in a row without a better keep_best figure that end the run; 0: never."
+    )
+    rollbacks_max: int = Field(
+        default=3, ge=0, description="Times that a run with a lost loss goes back to its last checkpoint before it gives up."
+    )
+    rollback_learning_rate_factor: float = Field(
+        default=0.5, gt=0, le=1, description="What the learning rate is multiplied by each time; the rest of the run has it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _validate_where_best_is_kept(cls, values: Any) -> Any:
+        """Measures as often as samples are drawn where the best is to be kept and nobody said how often."""
+        if isinstance(values, dict) and values.get("keep_best") and "validate_every_images" not in values:
+            default = cls.model_fields["sample_every_images"].default
+            return {**values, "validate_every_images": values.get("sample_every_images", default)}
+        return values
+
+    @field_validator("keep_best")
+    @classmethod
+    def _measure_what_is_kept(cls, metric: str | None, info: ValidationInfo) -> str | None:
+        if metric and info.data.get("validate_every_images") == 0:
+            raise ValueError("nothing is measured with loop.validate_every_images = 0; leave that out or give a number")
+        return metric
+
+    @field_validator("early_stop_patience")
+    @classmethod
+    def _watch_a_figure(cls, patience: int, info: ValidationInfo) -> int:
+        if patience and not info.data.get("keep_best"):
+            raise ValueError("it waits for a better figure, and loop.keep_best names none; name one, such as 'ssim'")
+        return patience
 
 
 class TrainConfig(_Section):

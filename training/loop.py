@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch.utils.tensorboard import SummaryWriter
 
 from training.batches import derive_seed
-from training.config import TrainConfig
+from training.checkpoint import Course
+from training.config import LoopConfig, OptimizerConfig, TrainConfig
 from training.families.protocol import Batch, Family
-from training.run import Run, RunError
+from training.guard import Guard
+from training.record import Witness, open_record
+from training.run import Run
+from training.watch import Best
 
 
 class Batches(Protocol):
@@ -32,17 +32,32 @@ _NOISE = 1
 """Tells the seeds of noise from those of augmentation, which are made of the same numbers."""
 
 
-class DivergedError(RuntimeError):
-    """A loss became NaN or infinite; the last checkpoint is from before it."""
+class Ending(StrEnum):
+    """Why a run ended."""
+
+    COMPLETE = "complete"
+    ASKED = "asked"
+    NO_BETTER = "no better"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, and whether this process is the one that speaks of it."""
+    """How a run ended, and whether this process is the one that speaks of it.
+
+    Attributes:
+        begun_at: Images that the run had seen before.
+        best: The best held-out figure, where one is watched.
+    """
 
     images: int
-    is_complete: bool
+    begun_at: int
+    ending: Ending
+    best: Best | None
     is_main: bool
+
+    @property
+    def is_complete(self) -> bool:
+        return self.ending is Ending.COMPLETE
 
 
 def learning_rate_factor(images: int, total_images: int, decay_start: float) -> float:
@@ -58,82 +73,58 @@ def train(
     batches: Batches,
     config: TrainConfig,
     run: Run,
+    witness: Witness | None = None,
     *,
-    draw_samples: Callable[[], Image.Image] | None = None,
     world_size: int = 1,
     rank: int = 0,
     any_rank: Callable[[bool], bool] = bool,
 ) -> Outcome:
-    """Trains until `total_images`, or until Ctrl-C or SIGTERM, which end with a checkpoint.
+    """Trains until `total_images`, until a watched figure gets no better, or until Ctrl-C or SIGTERM; leaves a checkpoint.
+
+    Where a loss or a weight is lost it goes back to the last checkpoint (`training/guard.py`).
 
     Raises:
-        DivergedError: A loss is no longer finite.
+        DivergedError: It went back as often as it may.
     """
-    images = restore(family, run) if run.checkpoint.is_file() else 0
-    is_main = rank == 0
-    if is_main:
-        run.truncate_metrics(images)
-    batch_size = config.optimizer.batch_size * world_size
-    positions = range(0, config.optimizer.accumulate * batch_size, batch_size)
-    total = config.optimizer.total_images
-    meter = _Meter()
-    with _stop_requested() as stop, _progress(is_main) as progress, _writer(run, is_main) as writer:
-        task = progress.add_task(config.name, total=total, completed=images, note="")
-        start = images
-        while images < total and not any_rank(stop()):
-            factor = learning_rate_factor(images, total, config.optimizer.decay_start)
+    is_main, total = rank == 0, config.optimizer.total_images
+    guard = Guard(family, run, config.loop, is_main=is_main)
+    course = start = guard.begin()
+    offsets = _offsets(config.optimizer, world_size)
+    with _stop_requested() as stop, open_record(family, config, run, witness or Witness(), is_main=is_main) as record:
+        while course.images < total and not any_rank(stop() or _is_exhausted(course, config.loop)):
+            factor = course.learning_rate_scale * learning_rate_factor(course.images, total, config.optimizer.decay_start)
             _set_learning_rate(family, config.optimizer.learning_rate * factor)
-            losses = _seeded_step(family, batches, positions, (config.seed, images, rank))
-            before, images = images, images + positions.stop
-            _require_finite(losses, images)
-            meter.add(losses)
-            progress.update(task, completed=min(images, total), note=_note(losses, (images - start) / meter.seconds))
-            if writer and _crossed(before, images, config.loop.log_every_images):
-                values = {**meter.mean(), "learning_rate_factor": factor, "images_per_second": (images - start) / meter.seconds}
-                run.log(images, values, writer)
-            if writer and draw_samples and _crossed(before, images, config.loop.sample_every_images):
-                run.save_sample(images, draw_samples(), writer)
-            if writer and _crossed(before, images, config.loop.checkpoint_every_images):
-                run.save_checkpoint(checkpoint_state(family, images))
-        if writer and images > start:
-            run.save_checkpoint(checkpoint_state(family, images))
-            if draw_samples:
-                run.save_sample(images, draw_samples(), writer)
-    return Outcome(images=images, is_complete=images >= total, is_main=is_main)
+            losses = _seeded_step(family, batches, offsets, (config.seed, course.place, rank))
+            after = replace(course, images=course.images + offsets.stop)
+            trouble = guard.find_trouble(losses, after if record.keeps_weights(course, after) else None)
+            if any_rank(trouble is not None):
+                trouble = f"After {after.images} images {trouble or 'the loss of another process is not finite'}"
+                course = guard.go_back(course, trouble)
+                record.go_back(course, trouble)
+            else:
+                course = record.step(course, after, losses, factor)
+        if course.images > start.images:
+            guard.require_sound(course)
+            record.end(course)
+    return Outcome(course.images, start.images, _ending(course, config), course.best, is_main)
 
 
-def checkpoint_state(family: Family, images: int) -> dict[str, Any]:
-    """All that a resumed run needs. Random state is not among it: every step draws from a seed of its position."""
-    return {
-        "images": images,
-        "networks": family.networks.state_dict(),
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in family.optimizers.items()},
-    }
+def _offsets(options: OptimizerConfig, world_size: int) -> range:
+    """Where the batches of one step start, from the step's own position; the range ends where the next step starts."""
+    batch_size = options.batch_size * world_size
+    return range(0, options.accumulate * batch_size, batch_size)
 
 
-def restore(family: Family, run: Run) -> int:
-    """Loads the last checkpoint into the family and returns how many images it had seen.
-
-    Raises:
-        RunError: The checkpoint does not fit the configuration.
-    """
-    state = run.load_checkpoint()
-    load_networks(family, state, str(run.checkpoint))
-    for name, optimizer in family.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
-    return int(state["images"])
+def _is_exhausted(course: Course, loop: LoopConfig) -> bool:
+    """Whether the figure that is watched has got no better for too long."""
+    best = course.best
+    return best is not None and best.metric == loop.keep_best and best.is_exhausted(loop.early_stop_patience)
 
 
-def load_networks(family: Family, state: dict[str, Any], origin: str) -> None:
-    """Loads weights only, for a warm start.
-
-    Raises:
-        RunError: Names or shapes differ.
-    """
-    try:
-        family.networks.load_state_dict(state["networks"])
-    except RuntimeError as error:
-        raise RunError(f"{origin} does not fit this configuration: {error}") from error
+def _ending(course: Course, config: TrainConfig) -> Ending:
+    if course.images >= config.optimizer.total_images:
+        return Ending.COMPLETE
+    return Ending.NO_BETTER if _is_exhausted(course, config.loop) else Ending.ASKED
 
 
 def _set_learning_rate(family: Family, rate: float) -> None:
@@ -146,57 +137,6 @@ def _seeded_step(family: Family, batches: Batches, offsets: range, place: tuple[
     """One step whose noise depends on seed, position and rank alone."""
     torch.manual_seed(derive_seed(*place, _NOISE))
     return family.step(*(batches.batch(place[1] + offset) for offset in offsets))
-
-
-def _require_finite(losses: dict[str, float], images: int) -> None:
-    bad = [name for name, value in losses.items() if not math.isfinite(value)]
-    if bad:
-        raise DivergedError(
-            f"After {images} images {', '.join(bad)} is not finite. The last checkpoint is kept; resume with a lower "
-            "optimizer.learning_rate or with loop.precision=32-true."
-        )
-
-
-def _crossed(before: int, after: int, every: int) -> bool:
-    return before // every != after // every
-
-
-def _note(losses: dict[str, float], speed: float) -> str:
-    shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-    return f"{speed:.1f} images/s  {shown}"
-
-
-class _Meter:
-    """Means of losses since they were last asked for, and seconds since the start."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return max(time.monotonic() - self._start, 1e-9)
-
-    def add(self, losses: dict[str, float]) -> None:
-        self._count += 1
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-
-    def mean(self) -> dict[str, float]:
-        result = {name: value / max(self._count, 1) for name, value in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return result
-
-
-@contextmanager
-def _writer(run: Run, is_main: bool) -> Iterator[SummaryWriter | None]:
-    """TensorBoard's, in the one process that writes."""
-    if not is_main:
-        yield None
-        return
-    with SummaryWriter(str(run.root / "tensorboard")) as writer:
-        yield writer
 
 
 @contextmanager
@@ -218,15 +158,3 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _progress(is_main: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        disable=not is_main,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class RunError(ValueError):
 class Run:
     """Paths of one run and the few ways to write to them.
 
-    config.json  changes.jsonl  metrics.jsonl  checkpoints/last.ckpt  samples/000002000.png  tensorboard/  report.html
+    config.json  changes.jsonl  metrics.jsonl  checkpoints/{last,best}.ckpt  samples/000002000.png  tensorboard/  report.html
     """
 
     root: Path
@@ -37,6 +38,15 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoints" / "last.ckpt"
+
+    @property
+    def beginning(self) -> Path:
+        """What the run goes back to while it has no checkpoint."""
+        return self.root / "checkpoints" / "beginning.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "checkpoints" / "best.ckpt"
 
     @property
     def metrics(self) -> Path:
@@ -79,12 +89,10 @@ class Run:
                 "the old value, or start another run (init_from takes over weights of the same shape)."
             )
         if changed:
-            line = json.dumps({"images": self.load_checkpoint()["images"], "changed": changed})
-            with self.changes.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            self._note(self.load_checkpoint()["images"], changed)
 
     def read_changes(self) -> list[dict[str, Any]]:
-        """Settings that were changed while the run went on: position in images, and old and new value by key."""
+        """What was changed while the run went on: position in images, old and new value by key, and a rollback's reason."""
         if not self.changes.is_file():
             return []
         return [json.loads(line) for line in self.changes.read_text(encoding="utf-8").splitlines()]
@@ -104,11 +112,26 @@ class Run:
         """The resolved configuration."""
         return parse_config(json.loads((self.root / "config.json").read_text(encoding="utf-8")))
 
+    def note_rollback(self, images: int, scales: tuple[float, float], reason: str) -> None:
+        """Notes that the run went back to a checkpoint, what became of the scale of its learning rate, and why."""
+        self._note(images, {"learning_rate_scale": scales}, reason=reason)
+
+    def _note(self, images: int, changed: Mapping[str, tuple[Any, Any]], **more: str) -> None:
+        with self.changes.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"images": images, "changed": changed, **more}) + "\n")
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Replaces the checkpoint in one move, so that a kill in the middle leaves the old one."""
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save({"format": CHECKPOINT_FORMAT, **state}, partial)
-        partial.replace(self.checkpoint)
+        """Replaces the last checkpoint in one move, so that a kill in the middle leaves the old one."""
+        _save(self.checkpoint, state)
+        self.beginning.unlink(missing_ok=True)
+
+    def save_best(self, state: dict[str, Any]) -> None:
+        """Replaces the best weights, likewise."""
+        _save(self.best, state)
+
+    def save_beginning(self, state: dict[str, Any]) -> None:
+        """Keeps what a run begins with until there is a checkpoint."""
+        _save(self.beginning, state)
 
     def load_checkpoint(self) -> dict[str, Any]:
         """The last checkpoint, on the CPU.
@@ -136,6 +159,12 @@ class Run:
         """Writes one sheet of held-out pictures, as a file and to TensorBoard."""
         sheet.save(self.samples / f"{images:09d}.png")
         writer.add_image("held_out", np.asarray(sheet.convert("RGB")), images, dataformats="HWC")
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save({"format": CHECKPOINT_FORMAT, **state}, partial)
+    partial.replace(path)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:

@@ -12,12 +12,14 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image
 
+from training.checkpoint import load_networks
 from training.config import ConfigError, TrainConfig
 from training.families import FAMILIES
 from training.families.protocol import Family, FamilyType
-from training.loop import Outcome, load_networks, train
+from training.loop import Outcome, train
 from training.material import Material, open_material
 from training.onnx_graph import ExportError, read_weights
+from training.record import Witness
 from training.run import Run, RunError, read_checkpoint
 from training.source import SourceSpec
 
@@ -118,7 +120,7 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         material.batches(config, fabric),
         config,
         run,
-        draw_samples=_sample_drawer(workshop, material),
+        Witness(draw_samples=_sample_drawer(workshop, material)),
         world_size=fabric.world_size,
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.checkpoint import load_networks
 from training.config import TrainConfig
 from training.datasets import DatasetInfo
 from training.families.protocol import Exportable
-from training.loop import load_networks
 from training.material import read_any_info, source_spec
 from training.run import Run
 from training.session import Placement, build_workshop

@@ -125,7 +125,7 @@ def test_resumed_run_equals_an_unbroken_one(config: BuildConfig, fabric: Fabric,
         return made
 
     whole = run(tmp_path / "whole", repeat(False)).load_checkpoint()
-    run(tmp_path / "broken", [False] * 5 + [True])
+    run(tmp_path / "broken", [False] * 10 + [True])  # asked twice a step
     resumed = run(tmp_path / "broken", repeat(False)).load_checkpoint()
     assert whole["images"] == resumed["images"] == 16
     assert whole["networks"].keys() == resumed["networks"].keys()

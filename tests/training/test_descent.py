@@ -132,7 +132,7 @@ class _Scale(nn.Module):
 def _run(config: TrainConfig, fabric: Fabric, root: Path, stop_after: int = 10**9) -> Pix2Pix:
     torch.manual_seed(config.seed)
     family = Pix2Pix(config, SOURCES["pix2pix"], fabric)
-    answers = iter([*[False] * stop_after, True]) if stop_after < 10**9 else None
+    answers = iter([*[False] * 2 * stop_after, True]) if stop_after < 10**9 else None
     batches = PairedBatches(*tiny_pairs(5), config, SOURCES["pix2pix"], device=torch.device("cpu"))
     train(family, batches, config, Run.create(root, config), any_rank=lambda asked: next(answers) if answers else asked)
     return family

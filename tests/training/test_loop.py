@@ -15,10 +15,13 @@ from torch import Tensor
 
 from tests.training.conftest import BuildConfig, tiny_pairs
 from training.batches import PairedBatches
+from training.checkpoint import restore
 from training.config import TrainConfig
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import Batch
-from training.loop import DivergedError, learning_rate_factor, restore, train
+from training.guard import DivergedError
+from training.loop import learning_rate_factor, train
+from training.record import Witness
 from training.run import Run, RunError
 from training.source import SourceSpec
 
@@ -31,9 +34,9 @@ def _parts(config: TrainConfig, fabric: Fabric) -> tuple[Pix2Pix, PairedBatches]
     return family, PairedBatches(*tiny_pairs(5), config, LINE, device=torch.device("cpu"))
 
 
-def _run(config: TrainConfig, fabric: Fabric, root: Path, **options: Any) -> Pix2Pix:
+def _run(config: TrainConfig, fabric: Fabric, root: Path, witness: Witness | None = None) -> Pix2Pix:
     family, batches = _parts(config, fabric)
-    train(family, batches, config, Run.create(root, config), **options)
+    train(family, batches, config, Run.create(root, config), witness)
     return family
 
 
@@ -83,14 +86,14 @@ def test_metrics_hold_losses_rate_and_speed(tmp_path: Path, tiny_config: BuildCo
 
 def test_samples_are_drawn_while_training_and_at_the_end(tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
     config = tiny_config(loop={"sample_every_images": 8})
-    _run(config, fabric, tmp_path, draw_samples=lambda: Image.new("RGB", (4, 4)))
+    _run(config, fabric, tmp_path, Witness(draw_samples=lambda: Image.new("RGB", (4, 4))))
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["000000008.png", "000000016.png"]
 
 
 def test_loss_that_is_no_number_stops_and_keeps_the_checkpoint(
     tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric
 ) -> None:
-    config = tiny_config()
+    config = tiny_config(loop={"rollbacks_max": 0})
     family, batches = _parts(config, fabric)
     broken = _NanAfter(family, steps=3)
     with pytest.raises(DivergedError, match="After 8 images l1 is not finite"):
@@ -102,7 +105,7 @@ def test_checkpoint_of_another_shape_is_refused(tmp_path: Path, tiny_config: Bui
     _run(tiny_config(optimizer={"total_images": 2}), fabric, tmp_path)
     other, _ = _parts(tiny_config(generator={"base_channels": 4}), fabric)
     with pytest.raises(RunError, match="does not fit this configuration"):
-        restore(other, Run(tmp_path))
+        restore(other, Run(tmp_path).load_checkpoint(), "last.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_changes_of_a_run_that_goes_on_are_noted(tmp_path: Path, tiny_config: Bu
 def test_every_process_stops_when_one_is_asked_to(tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
     config = tiny_config()
     family, batches = _parts(config, fabric)
-    answers = iter([False, False, True])
+    answers = iter([False, False, False, False, True])  # whether to stop, then whether a loss is lost, and so on
     outcome = train(family, batches, config, Run.create(tmp_path, config), any_rank=lambda _: next(answers))
     assert (outcome.images, outcome.is_complete) == (4, False)
 
