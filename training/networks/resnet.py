@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import Upsampling
+from training.networks.doubling import ResizeConvolution
 
 
 class ResNetGenerator(nn.Module):
@@ -86,14 +87,14 @@ def _decoder(widths: Sequence[int], upsampling: Upsampling) -> list[nn.Module]:
     """uk: 3x3 convolutions with stride 1/2."""
     layers: list[nn.Module] = []
     for level in range(len(widths) - 1, 0, -1):
-        layers += [*_doubling(widths[level], widths[level - 1], upsampling), *_norm_relu(widths[level - 1])]
+        layers += [_doubling(widths[level], widths[level - 1], upsampling), *_norm_relu(widths[level - 1])]
     return layers
 
 
-def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling) -> list[nn.Module]:
+def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn.Module:
     if upsampling is Upsampling.TRANSPOSE:
-        return [nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False)]
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)]
+        return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False)
+    return ResizeConvolution(in_channels, out_channels, bias=False)
 
 
 def _reflected(in_channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> list[nn.Module]:

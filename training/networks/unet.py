@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import NoiseKind, Upsampling
+from training.networks.doubling import ResizeConvolution
 
 
 class UNetGenerator(nn.Module):
@@ -135,6 +136,4 @@ class _Last(nn.Module):
 def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling, *, bias: bool) -> nn.Module:
     if upsampling is Upsampling.TRANSPOSE:
         return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
-    )
+    return ResizeConvolution(in_channels, out_channels, bias=bias)
