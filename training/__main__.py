@@ -69,7 +69,7 @@ def prepare(
         _prepare_pairs(source, sources, pairs.Told(kind or (), palette or ()), out or Path("data") / recipe, size)
         return
     if input_ or target or side_by_side or direction or csv or kind or palette:
-        raise ConfigError(f"--input, --kind and the like belong to the recipe '{pairs.NAME}', not to '{recipe}'; leave them out.")
+        raise ConfigError(f"--input, --kind and so on belong to the recipe '{pairs.NAME}', not to '{recipe}'; leave them out.")
     folder = out or Path("data") / recipe
     info = prepare_dataset(recipe, source, folder, size)
     counts = ", ".join(f"{count} {split}" for split, count in info.counts.items())
@@ -119,17 +119,23 @@ def train(
     resume: Annotated[
         str, typer.Option(help="'auto' goes on from the run's checkpoint; 'never' refuses a used folder.")
     ] = "never",
+    keep_best: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="Keep the weights that were best by a held-out figure, such as ssim or cycle_l1."),
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many devices a node, or 'auto'.")] = "1",
     num_nodes: Annotated[int, typer.Option(min=1, help="How many machines; start the command on each by torchrun.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
 ) -> None:
     """Trains a model; Ctrl-C stops cleanly, `--resume auto` goes on."""
+    from training.loop import Ending
     from training.report import write_report
     from training.run import RunError
     from training.session import Placement, run_training
 
-    resolved = load_config(_config_path(config), set_ or [])
+    best = [f"loop.keep_best={keep_best}"] if keep_best else []
+    resolved = load_config(_config_path(config), [*(set_ or []), *best])
     root = run or Path("runs") / resolved.name
     if dry_run:
         typer.echo(resolved.model_dump_json(indent=2))
@@ -142,10 +148,9 @@ def train(
     if not outcome.is_main:
         return
     write_report(root)
-    if not outcome.is_complete:
-        console.print(f"Stopped after {outcome.images} images; go on with --resume auto.")
+    console.print(outcome.words(root), highlight=False)
+    if outcome.ending is Ending.ASKED:
         raise typer.Exit(EXIT_STOPPED)
-    console.print(f"Done: {outcome.images} images in {root}. Next: inkwash-train evaluate {root}")
 
 
 @app.command()

@@ -91,9 +91,9 @@ def trials(dataset: PairedDataset, *, has_hints: bool, seed: int) -> Iterator[Tr
         yield Trial(name, wording, {**blank, "hints": hints}, target)
 
 
-def served_pictures(exportable: Exportable, trial: Trial, seed: int) -> ImagesU8:
+def served_pictures(exportable: Exportable, trial: Trial, seed: int, *, is_quiet: bool = False) -> ImagesU8:
     """What people get of a served graph, (N, H, W, 3): a colouriser's colour lies under the photo's own luma."""
-    pictures = _translate_all(exportable, trial, seed)
+    pictures = _translate_all(exportable, trial, seed, is_quiet=is_quiet)
     return _under_luma(pictures, trial.inputs[exportable.image_names[0]]) if exportable.compose == "chroma" else pictures
 
 
@@ -135,10 +135,10 @@ def _under_luma(pictures: ImagesU8, gray: ImagesU8) -> ImagesU8:
     return np.concatenate(parts)
 
 
-def _translate_all(exportable: Exportable, trial: Trial, seed: int) -> ImagesU8:
+def _translate_all(exportable: Exportable, trial: Trial, seed: int, *, is_quiet: bool) -> ImagesU8:
     count = len(trial.target)
     parts = []
-    for start in track(range(0, count, BATCH), description=f"Translating ({trial.name})"):
+    for start in track(range(0, count, BATCH), description=f"Translating ({trial.name})", disable=is_quiet):
         chosen = slice(start, min(start + BATCH, count))
         inputs = {name: images[chosen] for name, images in trial.inputs.items()}
         parts.append(translate(exportable, inputs, seeds=range(seed + chosen.start, seed + chosen.stop)))
@@ -159,11 +159,13 @@ def _draw_hints(target: ImagesU8, config: HintConfig, seed: int) -> tuple[Images
     return np.concatenate(targets), np.concatenate(hints)
 
 
-def measure_way(there: Exportable, back: Exportable, source: ImagesU8, target: ImagesU8, words: str) -> Way:
+def measure_way(
+    there: Exportable, back: Exportable, source: ImagesU8, target: ImagesU8, words: str, *, is_quiet: bool = False
+) -> Way:
     """Figures of a translation without a right answer: what comes back, what stays, what changes, whose colours it has."""
-    fake = translate_photos(there, source, words)
-    reconstructed = translate_photos(back, fake, f"{words} and back")
-    identity = translate_photos(there, target, f"{words} of what is there already")
+    fake = translate_photos(there, source, words, is_quiet=is_quiet)
+    reconstructed = translate_photos(back, fake, f"{words} and back", is_quiet=is_quiet)
+    identity = translate_photos(there, target, f"{words} of what is there already", is_quiet=is_quiet)
     values = {
         "cycle_l1": _l1(reconstructed, source),
         "identity_l1": _l1(identity, target),
@@ -174,9 +176,9 @@ def measure_way(there: Exportable, back: Exportable, source: ImagesU8, target: I
     return Way(values, fake, reconstructed)
 
 
-def translate_photos(exportable: Exportable, images: ImagesU8, words: str) -> ImagesU8:
+def translate_photos(exportable: Exportable, images: ImagesU8, words: str, *, is_quiet: bool = False) -> ImagesU8:
     """Photos through a graph that takes nothing else."""
-    starts = track(range(0, len(images), BATCH), description=f"Translating ({words})")
+    starts = track(range(0, len(images), BATCH), description=f"Translating ({words})", disable=is_quiet)
     parts = [images[start : start + BATCH] for start in starts]
     return np.concatenate([translate(exportable, {"image": part}, seeds=range(len(part))) for part in parts])
 

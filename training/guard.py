@@ -34,8 +34,10 @@ class Guard:
         run, course = self._run, Course()
         if run.checkpoint.is_file():
             course = restore(self._family, run.load_checkpoint(), str(run.checkpoint))
-        elif self._is_main and self._loop.rollbacks_max:
-            run.save_beginning(checkpoint_state(self._family, course))
+        elif self._is_main:
+            run.best.unlink(missing_ok=True)  # of another run in this folder
+            if self._loop.rollbacks_max:
+                run.save_beginning(checkpoint_state(self._family, course))
         if self._is_main:
             run.truncate_metrics(course.images)
         return course

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
@@ -58,6 +59,19 @@ class Outcome:
     @property
     def is_complete(self) -> bool:
         return self.ending is Ending.COMPLETE
+
+    def words(self, root: Path) -> str:
+        """Why the run in `root` ended, which weights were best, and what to do next."""
+        best = f" Best {self.best.metric}: {self.best.value:g} after {self.best.images} images." if self.best else ""
+        following = f" Next: inkwash-train evaluate {root}"
+        if self.ending is Ending.COMPLETE:
+            return f"Done: {self.images} images in {root}.{best}{following}"
+        if self.ending is Ending.ASKED:
+            return f"Stopped after {self.images} images; go on with --resume auto.{best}"
+        stale = f"its last {self.best.stale} validations were no better" if self.best else ""
+        how = "Nothing was trained: the run had ended" if self.images == self.begun_at else "Ended early"
+        higher = "raise loop.early_stop_patience, or set it to 0, to go on."
+        return f"{how} after {self.images} images in {root}, since {stale}; {higher}{best}{following}"
 
 
 def learning_rate_factor(images: int, total_images: int, decay_start: float) -> float:

@@ -47,6 +47,10 @@ class Material(Protocol):
     def source(self) -> SourceSpec:
         """Its inputs."""
 
+    @property
+    def held_out(self) -> PairedDataset | UnpairedDataset:
+        """The split that is measured while a run trains."""
+
     def batches(self, config: TrainConfig, fabric: Fabric) -> Batches:
         """Endless training batches of one process."""
 
@@ -58,7 +62,7 @@ class PairedMaterial:
     """Pairs."""
 
     def __init__(self, training: PairedDataset, held_out: PairedDataset) -> None:
-        self._training, self._held_out = training, held_out
+        self._training, self.held_out = training, held_out
         self.size = training.info.size
         self.source = source_spec(training.info)
 
@@ -71,11 +75,11 @@ class PairedMaterial:
         return PairedBatches(*pairs, config, self.source, others_u8=others, **_place(fabric))
 
     def sheet(self, preview: Preview, config: TrainConfig, device: torch.device) -> Image.Image:
-        chosen = _evenly_spaced(len(self._held_out))
-        (source, *others), target = self._held_out.inputs(chosen).values(), self._held_out.target[chosen]
+        chosen = _evenly_spaced(len(self.held_out))
+        (source, *others), target = self.held_out.inputs(chosen).values(), self.held_out.target[chosen]
         batch = held_out_batch(source, target, self.source, device, has_hints=config.hints.enabled, others_u8=others)
         pictures = preview(batch).cpu().numpy()
-        inputs = zip((source, *others), self._held_out.info.inputs, strict=True)
+        inputs = zip((source, *others), self.held_out.info.inputs, strict=True)
         return contact_sheet([*(list(displayable(images, spec)) for images, spec in inputs), list(pictures), list(target)])
 
 
@@ -85,7 +89,7 @@ class UnpairedMaterial:
     source = SourceSpec("photo", CHANNELS)
 
     def __init__(self, training: UnpairedDataset, held_out: UnpairedDataset) -> None:
-        self._training, self._held_out = training, held_out
+        self._training, self.held_out = training, held_out
         self.size = training.info.size
 
     @classmethod
@@ -97,7 +101,7 @@ class UnpairedMaterial:
 
     def sheet(self, preview: Preview, config: TrainConfig, device: torch.device) -> Image.Image:  # noqa: ARG002
         """Rows of a, a as b, a and back again; b, b as a."""
-        domains = self._held_out.a.images, self._held_out.b.images
+        domains = self.held_out.a.images, self.held_out.b.images
         count = min(SAMPLE_COUNT, *(len(images) for images in domains))
         a, b = (images[_evenly_spaced(len(images), count)] for images in domains)
         made: Mapping[str, torch.Tensor] = preview({"a": _encoded(a, device), "b": _encoded(b, device)})

@@ -30,10 +30,12 @@ def graph_feeds(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: S
 
 @torch.no_grad()
 def translate(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: Sequence[int]) -> ImagesU8:
-    """Pictures for a batch, uint8 (N, H', W', channels)."""
+    """Pictures for a batch, uint8 (N, H', W', channels), made where the module's weights are."""
     feeds = graph_feeds(exportable, inputs, seeds)
+    device = next((weights.device for weights in exportable.module.parameters()), torch.device("cpu"))
     # A copy, because torch warns of arrays that it may not write to, such as opened pictures.
-    result: ImagesU8 = exportable.module(*(torch.from_numpy(np.array(value)) for value in feeds.values())).numpy()
+    given = (torch.from_numpy(np.array(value)).to(device) for value in feeds.values())
+    result: ImagesU8 = exportable.module(*given).cpu().numpy()
     return result
 
 

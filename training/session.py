@@ -22,6 +22,7 @@ from training.onnx_graph import ExportError, read_weights
 from training.record import Witness
 from training.run import Run, RunError, read_checkpoint
 from training.source import SourceSpec
+from training.validation import open_validation
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         )
     workshop = build_workshop(config, material.source, placement)
     fabric, family = workshop.fabric, workshop.family
+    validate = open_validation(family, material.held_out, config.loop, fabric.device)
+    witness = Witness(draw_samples=_sample_drawer(workshop, material), validate=validate)
     run = Run(run_root)
     if fabric.is_global_zero:
         run.begin(config)
@@ -120,7 +123,7 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         material.batches(config, fabric),
         config,
         run,
-        Witness(draw_samples=_sample_drawer(workshop, material)),
+        witness,
         world_size=fabric.world_size,
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),
