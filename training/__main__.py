@@ -15,6 +15,7 @@ from training.config import CONFIG_FOLDER, ConfigError, load_config
 if TYPE_CHECKING:
     from training.recipes.pair_files import Direction, Sources
     from training.recipes.pairs import Told
+    from training.trained import Weights
 
 app = typer.Typer(
     name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
@@ -160,18 +161,21 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to judge on.")] = "val",
     seed: Annotated[int, typer.Option(min=0, help="First seed of the noise.")] = 0,
 ) -> None:
-    """Measures figures on held-out pictures and writes them, a sheet of samples and report.html."""
+    """Measures every kind of weights on held-out pictures; writes figures, a sheet of samples and report.html."""
     from training.figures import FIGURE_TITLES
     from training.judge import judge
     from training.report import write_report
-    from training.trained import open_trained
+    from training.trained import open_states
 
-    evaluation = judge(open_trained(run, data), split=split, seed=seed)
+    served, *others = open_states(run, data)
+    evaluation = judge(served, split=split, seed=seed, others=others)
     names = list(evaluation.figures[0].values)
     titles = [FIGURE_TITLES[name] for name in names]
-    table = Table("protocol", *titles, title=f"{evaluation.recipe}, {split}, {evaluation.images:,} images seen")
-    for figures in evaluation.figures:
-        table.add_row(figures.name, *(f"{figures.values[name]:.4g}" for name in names))
+    table = Table("protocol", "weights", "images", *titles, title=f"{evaluation.recipe}, {split}; '{served.weights}' is served")
+    for place, figures in enumerate(evaluation.figures):
+        for state in evaluation.states:
+            values = state.figures[place].values
+            table.add_row(figures.name, state.weights, f"{state.images:,}", *(f"{values[name]:.4g}" for name in names))
     Console().print(table)
     console.print(f"Look at {run / 'evaluation.png'} and {write_report(run)}.")
 
@@ -206,13 +210,17 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     to: Annotated[Path, typer.Option(help="Folder of model folders.")] = Path("models"),
     model_id: Annotated[str | None, typer.Option(help="Id of the model; the configuration's name when absent.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="average, last or best; when absent best where the run keeps it, else average."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data set, when it has moved since training.")] = None,
 ) -> None:
     """Writes the served model: ONNX checked against PyTorch, manifest, samples, preview and model card."""
     from training.export import export_run
     from training.trained import open_trained
 
-    for exported in export_run(open_trained(run, data), to, model_id):
+    for exported in export_run(open_trained(run, data, _weights(weights)), to, model_id):
         parity = exported.parity
         console.print(
             f"Wrote {exported.folder} ({exported.bytes / 1e6:.1f} MB). Against PyTorch: largest difference "
@@ -227,6 +235,14 @@ def report(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
     from training.report import write_report
 
     console.print(f"Wrote {write_report(run)}.")
+
+
+def _weights(name: str | None) -> Weights | None:
+    from training.trained import Weights
+
+    if name is not None and name not in list(Weights):
+        raise ConfigError(f"--weights is '{name}'; give {', '.join(Weights)}.")
+    return Weights(name) if name else None
 
 
 def _list_recipes() -> None:

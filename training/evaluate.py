@@ -1,10 +1,11 @@
 """Held-out figures and a sheet of samples: what the served graph makes of pairs that it was not trained on.
 
-It judges the exportable graph (averaged weights, bytes in and out), so that the figures are those of what people use.
+It judges the exportable graph (bytes in and out), so that the figures are those of what people use.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,49 @@ SHEET_PAIRS = 12
 FIGURES_FILE, SHEET_FILE = "evaluation.json", "evaluation.png"
 
 
+class State(BaseModel):
+    """Figures of one kind of weights.
+
+    Attributes:
+        weights: `average`, `last` or `best`.
+        images: Images that they had seen.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: str
+    images: int
+    figures: tuple[Figures, ...]
+
+
 class Evaluation(BaseModel):
-    """All figures of one state of a run."""
+    """All figures of a run.
+
+    Attributes:
+        weights, images, figures: Of those weights that are served.
+        states: Of every kind of weights that was measured, those among them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: str
     split: str
     images: int
+    weights: str = "average"
     figures: tuple[Figures, ...]
+    states: tuple[State, ...] = ()
 
 
-def evaluate_run(trained: TrainedRun, split: str = "val", seed: int = 0) -> Evaluation:
-    """Judges a run on a held-out split and writes `evaluation.json` and `evaluation.png` into it.
+@dataclass(frozen=True)
+class Judged:
+    """What was measured of one kind of weights, and a sheet of pictures to look at."""
+
+    figures: tuple[Figures, ...]
+    sheet: Image.Image
+
+
+def judge_pairs(trained: TrainedRun, split: str, seed: int) -> Judged:
+    """Measures a run on a held-out split of pairs.
 
     Raises:
         DatasetError: The split cannot be opened.
@@ -42,12 +73,15 @@ def evaluate_run(trained: TrainedRun, split: str = "val", seed: int = 0) -> Eval
     figures, shown = [], []
     for trial in trials(dataset, has_hints="hints" in exportable.image_names, seed=seed):
         pictures = served_pictures(exportable, trial, seed)
-        figures.append(measure(trial, pictures, _protocol(trial, dataset, trained.images, seed), of_color(exportable)))
+        figures.append(measure(trial, pictures, _protocol(trial, dataset, trained, seed), of_color(exportable)))
         shown.append((trial, pictures))
-    evaluation = Evaluation(recipe=dataset.info.recipe, split=split, images=trained.images, figures=tuple(figures))
-    (trained.run.root / FIGURES_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
-    _sheet(shown, dataset.info).save(trained.run.root / SHEET_FILE)
-    return evaluation
+    return Judged(tuple(figures), _sheet(shown, dataset.info))
+
+
+def write_evaluation(root: Path, evaluation: Evaluation, sheet: Image.Image) -> None:
+    """Writes `evaluation.json` and `evaluation.png` into a run."""
+    (root / FIGURES_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
+    sheet.save(root / SHEET_FILE)
 
 
 def read_evaluation(root: Path) -> Evaluation | None:
@@ -56,11 +90,11 @@ def read_evaluation(root: Path) -> Evaluation | None:
     return Evaluation.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
 
 
-def _protocol(trial: Trial, dataset: PairedDataset, images: int, seed: int) -> str:
+def _protocol(trial: Trial, dataset: PairedDataset, trained: TrainedRun, seed: int) -> str:
     count, side = len(dataset), dataset.info.size
     text = (
-        f"{dataset.info.recipe}, split {dataset.split}, all {count} pairs at {side}x{side}; averaged weights after "
-        f"{images:,} images; seeds {seed} to {seed + count - 1}; RGB in [0, 1], mean over pictures"
+        f"{dataset.info.recipe}, split {dataset.split}, all {count} pairs at {side}x{side}; {trained.weights_words} "
+        f"{trained.images:,} images; seeds {seed} to {seed + count - 1}; RGB in [0, 1], mean over pictures"
     )
     return f"{text}; {trial.wording}" if trial.wording else text
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from training.datasets import ImagesU8
-from training.evaluate import FIGURES_FILE, SHEET_FILE, SHEET_PAIRS, Evaluation
+from training.evaluate import SHEET_PAIRS, Judged
 from training.families.protocol import Exportable
 from training.figures import Figures, measure_way
 from training.sheets import contact_sheet
@@ -16,8 +16,8 @@ from training.trained import TrainedRun
 from training.unpaired import DOMAINS, Pictures, UnpairedDataset
 
 
-def evaluate_unpaired(trained: TrainedRun, split: str = "val") -> Evaluation:
-    """Judges both directions on a held-out split and writes `evaluation.json` and `evaluation.png` into the run.
+def judge_directions(trained: TrainedRun, split: str) -> Judged:
+    """Measures both directions of a run on a held-out split.
 
     Raises:
         DatasetError: The split cannot be opened.
@@ -26,13 +26,10 @@ def evaluate_unpaired(trained: TrainedRun, split: str = "val") -> Evaluation:
     figures, rows = [], []
     for way, (there, back), (source, target) in _directions(trained, dataset):
         measured = measure_way(there, back, source.images, target.images, way)
-        protocol = _protocol(way, dataset, trained.images)
+        protocol = _protocol(way, dataset, trained)
         figures.append(Figures(name=way, protocol=protocol, pairs=len(source), values=dict(measured.values)))
         rows.append((source.images, measured.fake, measured.reconstructed))
-    evaluation = Evaluation(recipe=dataset.info.recipe, split=split, images=trained.images, figures=tuple(figures))
-    (trained.run.root / FIGURES_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", "utf-8")
-    _sheet(rows).save(trained.run.root / SHEET_FILE)
-    return evaluation
+    return Judged(tuple(figures), _sheet(rows))
 
 
 def _directions(
@@ -44,12 +41,12 @@ def _directions(
     yield "ba", (towards_a, towards_b), (dataset.b, dataset.a)
 
 
-def _protocol(way: str, dataset: UnpairedDataset, images: int) -> str:
+def _protocol(way: str, dataset: UnpairedDataset, trained: TrainedRun) -> str:
     info, counts = dataset.info, dataset.info.counts[dataset.split]
     source, target = DOMAINS if way == "ab" else reversed(DOMAINS)
     return (
         f"{info.names[source]} to {info.names[target]}, split {dataset.split}, all {counts[source]} and {counts[target]} "
-        f"pictures at {info.size}x{info.size}; averaged weights after {images:,} images; RGB in [0, 1]"
+        f"pictures at {info.size}x{info.size}; {trained.weights_words} {trained.images:,} images; RGB in [0, 1]"
     )
 
 

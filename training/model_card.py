@@ -76,7 +76,7 @@ def _origin(card: Card) -> str:
     name = f"[{origin.name}]({origin.home_page})" if origin.home_page else origin.name
     return f"""## What it learned from
 
-{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.
+{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.{_weights_words(training["config"])}
 Licence of the data: {training["source_license"]}. Licence of these weights: {card.manifest["license"]}.
 
 ```text
@@ -134,4 +134,17 @@ Code version {card.manifest["training"]["code_version"]}.{history}"""
 
 
 def _change_words(change: dict[str, Any]) -> str:
-    return ", ".join(f"`{key}` from {was} to {now}" for key, (was, now) in change["changed"].items())
+    words = ", ".join(f"`{key}` from {was} to {now}" for key, (was, now) in change["changed"].items())
+    return f"{words}. {change['reason']}, so training went back to here" if "reason" in change else words
+
+
+def _weights_words(config: dict[str, Any]) -> str:
+    """Which weights of the run these are, as a sentence of its own, where the manifest says so."""
+    weights = config.get("weights", {})
+    metric = FIGURE_TITLES.get(weights.get("metric", ""), weights.get("metric"))
+    sentences = {
+        "average": "These weights are the running average at the end of training.",
+        "last": "These weights are those of the last step, not an average.",
+        "best": f"These weights are the running average where, while training, the held-out figure '{metric}' was best.",
+    }
+    return f"\n{sentences[weights['kind']]}" if weights.get("kind") in sentences else ""

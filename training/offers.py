@@ -116,6 +116,9 @@ def _published_config(trained: TrainedRun, data: str) -> dict[str, Any]:
         config["init_from"] = str(_published_start(start))
     if changes := trained.run.read_changes():
         config["changes"] = changes
+    config["weights"] = {"kind": trained.weights.value}
+    if trained.best is not None:
+        config["weights"] |= {"metric": trained.best.metric, "value": trained.best.value}
     return config
 
 

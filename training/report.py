@@ -6,13 +6,14 @@ import base64
 import html
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from training.evaluate import SHEET_FILE, Evaluation, read_evaluation
-from training.figures import FIGURE_TITLES
+from training.figures import FIGURE_TITLES, Figures
 from training.run import Run
 
 REPORT_FILE = "report.html"
@@ -43,6 +44,7 @@ def write_report(root: Path) -> Path:
     sections = (
         f"<h1>{html.escape(config.name)}</h1>",
         _losses(records),
+        _changes(run),
         _figures(read_evaluation(root)),
         _sheets(run),
         f"<h2>Configuration</h2><pre>{html.escape(config.model_dump_json(indent=2))}</pre>",
@@ -102,23 +104,58 @@ def _losses(records: Sequence[Mapping[str, float]]) -> str:
     names = dict.fromkeys(name for record in records for name in record if name != "images")
     if not names:
         return "<p>No losses were logged yet.</p>"
-    curves = {name: [(record["images"], record[name]) for record in records if name in record] for name in names}
-    charts = "".join(chart(name, points) for name, points in curves.items())
+    curves = {name: _points(records, name) for name in names}
+    charts = "".join(chart(name, points) for name, points in curves.items() if points)
     return f'<p>{records[-1]["images"]:,.0f} images.</p><h2>Over time</h2><div class="charts">{charts}</div>'
 
 
+def _points(records: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
+    """Images and value; what is not finite has no place on a chart."""
+    return [(record["images"], record[name]) for record in records if name in record and math.isfinite(record[name])]
+
+
 def _figures(evaluation: Evaluation | None) -> str:
+    """A table of what is served, and beneath it, where there are several kinds of weights, one of all of them side by side."""
     if evaluation is None:
         return "<h2>Held-out figures</h2><p>Not measured yet: run <code>inkwash-train evaluate</code>.</p>"
     names = list(evaluation.figures[0].values)
-    rows = "".join(
-        f"<tr><td>{html.escape(figures.protocol)}</td>"
+    served = _table(("protocol",), names, [((figures.protocol,), figures) for figures in evaluation.figures])
+    return f"<h2>Held-out figures</h2>{served}{_weights(evaluation, names) if len(evaluation.states) > 1 else ''}"
+
+
+def _weights(evaluation: Evaluation, names: Sequence[str]) -> str:
+    rows = [
+        ((figures.name, f"{state.weights}{' (served)' * (state.weights == evaluation.weights)}", f"{state.images:,}"), figures)
+        for asked in range(len(evaluation.figures))
+        for state in evaluation.states
+        for figures in (state.figures[asked],)
+    ]
+    return f"<h3>Last, averaged and best weights</h3>{_table(('protocol', 'weights', 'images'), names, rows)}"
+
+
+def _table(heads: Sequence[str], names: Sequence[str], rows: Sequence[tuple[Sequence[str], Figures]]) -> str:
+    """Figures by name, a row each, behind words that tell what they are of."""
+    head = "".join(f"<th>{title}</th>" for title in (*heads, *(FIGURE_TITLES[name] for name in names)))
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td>{html.escape(word)}</td>" for word in words)
         + "".join(f'<td class="number">{figures.values[name]:.4g}</td>' for name in names)
         + "</tr>"
-        for figures in evaluation.figures
+        for words, figures in rows
     )
-    head = "<tr><th>protocol</th>" + "".join(f"<th>{FIGURE_TITLES[name]}</th>" for name in names) + "</tr>"
-    return f"<h2>Held-out figures</h2><table>{head}{rows}</table>"
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _changes(run: Run) -> str:
+    """What was changed on the way: by whoever went on with it, or by a rollback."""
+    notes = [
+        f"<li>After {change['images']:,} images: "
+        + html.escape(", ".join(f"{key} from {was} to {now}" for key, (was, now) in change["changed"].items()))
+        + (f" (rollback: {html.escape(change['reason'])})" if "reason" in change else "")
+        + "</li>"
+        for change in run.read_changes()
+    ]
+    return f"<h2>Changes on the way</h2><ul>{''.join(notes)}</ul>" if notes else ""
 
 
 def _sheets(run: Run) -> str:

@@ -13,8 +13,9 @@ from tests.training.synthetic import SIDE, make_dataset
 from training.compare import COMPARISON_SHEET, Comparison, compare_runs
 from training.config import TrainConfig
 from training.datasets import DatasetError
-from training.evaluate import SHEET_PAIRS, evaluate_run
+from training.evaluate import SHEET_PAIRS
 from training.families.protocol import Exportable
+from training.judge import judge
 from training.run import Run
 from training.sheets import GAP_PX, TITLE_PX
 from training.trained import TrainedRun
@@ -45,7 +46,7 @@ def test_table_holds_each_runs_own_figures_and_those_of_the_gray_photos(tmp_path
     assert [entrant.name for entrant in comparison.entrants] == ["gray", "tint-0", "tint-60"]
     assert [entrant.images for entrant in comparison.entrants] == [None, 100, 160]
     assert plain.figures.values["l1"] == pytest.approx(gray.figures.values["l1"], abs=0.003)  # no colour was added
-    assert red.figures.values == evaluate_run(runs[1]).figures[0].values
+    assert red.figures.values == judge(runs[1]).figures[0].values
     assert red.figures.values["colorfulness"] > plain.figures.values["colorfulness"] == pytest.approx(0, abs=0.5)
     assert Comparison.model_validate_json((tmp_path / "out" / "comparison.json").read_text()) == comparison
 

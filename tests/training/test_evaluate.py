@@ -14,10 +14,11 @@ from tests.training.synthetic import SIDE, make_dataset
 from training.config import HintConfig, TrainConfig
 from training.datasets import DatasetError, PairedDataset
 from training.encoding import encode_hints, encode_picture
-from training.evaluate import evaluate_run, read_evaluation
+from training.evaluate import read_evaluation
 from training.families.protocol import Exportable
 from training.figures import Trial, measure, trials
 from training.hints import HintSampler
+from training.judge import judge
 from training.run import Run
 from training.session import Placement, run_training
 from training.trained import TrainedRun, open_trained
@@ -100,7 +101,7 @@ def test_trials_are_the_same_for_the_same_seed(dataset: PairedDataset) -> None:
 
 def test_evaluate_writes_figures_and_sheet(tmp_path: Path, tiny_config: BuildConfig) -> None:
     trained = _trained(tmp_path, tiny_config(), ("image", "hints"))
-    evaluation = evaluate_run(trained)
+    evaluation = judge(trained)
     assert read_evaluation(trained.run.root) == evaluation
     assert [figures.name for figures in evaluation.figures] == ["plain", "hints", "other-hints"]
     assert "squares, split val, all 5 pairs at 32x32; averaged weights after 100 images" in evaluation.figures[0].protocol
@@ -110,7 +111,7 @@ def test_evaluate_writes_figures_and_sheet(tmp_path: Path, tiny_config: BuildCon
 
 def test_evaluate_names_a_split_that_is_missing(tmp_path: Path, tiny_config: BuildConfig) -> None:
     with pytest.raises(DatasetError, match="no split 'test'"):
-        evaluate_run(_trained(tmp_path, tiny_config(), ("image",)), split="test")
+        judge(_trained(tmp_path, tiny_config(), ("image",)), split="test")
 
 
 def test_run_that_was_not_judged_has_no_figures(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_colouriser_is_judged_under_the_photos_own_luma(tmp_path: Path, tiny_c
     trained = _trained(tmp_path, tiny_config(), ("image",))
     painted = dataclasses.replace(trained, exportables={"": Exportable(_Red(), ("image",), None, compose="chroma")})
     plain = dataclasses.replace(trained, exportables={"": Exportable(_Red(), ("image",), None)})
-    composed, replaced = (evaluate_run(run).figures[0].values for run in (painted, plain))
+    composed, replaced = (judge(run).figures[0].values for run in (painted, plain))
     assert composed["l1"] != replaced["l1"]
     assert composed.keys() - replaced.keys() == {"colorfulness", "true_colorfulness", "lab_intersection"}
     assert 0 <= composed["lab_intersection"] < 1

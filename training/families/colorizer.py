@@ -110,12 +110,13 @@ class Colorizer:
         except RuntimeError as error:
             raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
-    def exportables(self) -> Mapping[str, Exportable]:
-        return {"": self.exportable()}
+    def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
+        return {"": self.exportable(averaged=averaged)}
 
-    def exportable(self) -> Exportable:
+    def exportable(self, *, averaged: bool = True) -> Exportable:
         """The one graph to serve."""
-        served = ServedColorizer(copy.deepcopy(self._average).float().cpu(), self._color.generator, self._color.shrink)
+        generator = copy.deepcopy(self._average if averaged else self._generator.module).requires_grad_(False).float().cpu()
+        served = ServedColorizer(generator, self._color.generator, self._color.shrink)
         noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
         return Exportable(module=served.eval(), image_names=(self._source_name,), latent=latent, compose="chroma")

@@ -127,13 +127,14 @@ class CycleGAN:
             f"An exported model ({len(weights)} weights) translates one way only; give the checkpoint of a run, which has both."
         )
 
-    def exportables(self) -> Mapping[str, Exportable]:
+    def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
         """Both directions, of any size that the network can halve."""
-        return {way: self._exportable(average) for way, average in self._averages.items()}
+        raw = {way: self._networks[f"generator_{way}"].module for way in DIRECTIONS}
+        return {way: self._exportable(generator) for way, generator in (self._averages if averaged else raw).items()}
 
-    def _exportable(self, average: nn.Module) -> Exportable:
-        served = ServedTranslator(copy.deepcopy(average).float().cpu()).eval()
-        step = 2 ** cast(int, average.downsamplings)
+    def _exportable(self, generator: nn.Module) -> Exportable:
+        served = ServedTranslator(copy.deepcopy(generator).requires_grad_(False).float().cpu()).eval()
+        step = 2 ** cast(int, generator.downsamplings)
         return Exportable(module=served, image_names=("image",), latent=None, size_multiple_of=step)
 
     def _cycle(self, real_a: Tensor, real_b: Tensor) -> Cycle:

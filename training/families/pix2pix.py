@@ -105,13 +105,14 @@ class Pix2Pix:
         except RuntimeError as error:
             raise ValueError(f"The model's weights are not those of this generator: {error}") from error
 
-    def exportables(self) -> Mapping[str, Exportable]:
-        return {"": self.exportable()}
+    def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
+        return {"": self.exportable(averaged=averaged)}
 
-    def exportable(self) -> Exportable:
+    def exportable(self, *, averaged: bool = True) -> Exportable:
         """The one graph to serve."""
+        generator = copy.deepcopy(self._average if averaged else self._generator.module).requires_grad_(False).float().cpu()
         names = (*(spec.name for spec in self._source.inputs), *(["hints"] if self._has_hints else []))
-        served = ServedGenerator(copy.deepcopy(self._average).float().cpu(), self._source, has_hints=self._has_hints)
+        served = ServedGenerator(generator, self._source, has_hints=self._has_hints)
         noise_size = self._average.noise_size
         latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
         return Exportable(module=served.eval(), image_names=names, latent=latent)

@@ -70,8 +70,11 @@ class Family(Protocol):
             ValueError: A weight is missing or has another shape.
         """
 
-    def exportables(self) -> Mapping[str, Exportable]:
-        """The modules to serve, by what tells their models apart; a single one's key is empty. Averaged weights where kept."""
+    def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
+        """The modules to serve, by what tells their models apart; a single one's key is empty.
+
+        With the running average of the weights, or with the weights as the last step left them.
+        """
 
 
 class FamilyType(Protocol):
