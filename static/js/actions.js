@@ -69,7 +69,7 @@ function shortcutsOf(page) {
       only: () => page.variations.isOpen || studio.isStroking || page.photo.crop.isOpen || page.photo.camera.isOn,
     },
     { keys: ["Z"], label: "full.look", run: () => void page.photo.look(), only: () => page.photo.hasPhoto },
-    { keys: ["K"], label: "camera.open", run: () => void page.photo.camera.start(), only: () => page.photo.isOffered },
+    { keys: ["K"], label: "camera.open", run: () => void page.photo.camera.start(), only: () => page.photo.takesCamera },
     { keys: ["Control+0"], label: "view.reset", run: () => view.reset() },
     { keys: ["+", "="], label: "key.zoom_in", run: () => zoom(page, ZOOM_STEP) },
     { keys: ["-"], label: "key.zoom_out", run: () => zoom(page, 1 / ZOOM_STEP) },

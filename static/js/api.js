@@ -60,7 +60,12 @@ export async function fetchCard(id) {
  * @returns {Promise<ImageBitmap>}
  */
 export async function fetchPicture(url) {
-  return decodePicture(await (await request(url)).blob());
+  return decodePicture(await fetchFile(url));
+}
+
+/** @param {string} url */
+export async function fetchFile(url) {
+  return (await request(url)).blob();
 }
 
 /**
@@ -124,7 +129,7 @@ export async function translateFile(id, { picture, others = [], seed, params, ty
   for (const [name, value] of Object.entries(params)) query.set(name, String(value));
   const form = new FormData();
   form.set("image", picture, "image");
-  for (const { name, bytes } of others) form.set(name, new Blob([/** @type {BlobPart} */ (bytes)], { type: "image/png" }), name);
+  for (const { name, bytes } of others) form.set(name, new Blob([/** @type {BlobPart} */ (bytes)]), name);
   const response = await request(`translate/${id}?${query}`, { method: "POST", headers: { Accept: type }, body: form, signal });
   return response.blob();
 }

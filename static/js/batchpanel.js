@@ -48,7 +48,10 @@ export class BatchPanel {
     this.#retry.addEventListener("click", () => batch.retry());
     this.#clear.addEventListener("click", () => batch.clear());
     this.#zip.addEventListener("click", () => void this.#saveAll());
-    byId("batch-add", HTMLButtonElement).addEventListener("click", () => byId("file", HTMLInputElement).click());
+    for (const id of ["batch-add", "batch-drop"]) {
+      byId(id, HTMLButtonElement).addEventListener("click", () => byId("file", HTMLInputElement).click());
+    }
+    this.#show();
   }
 
   /** Image type that is asked for. */
@@ -80,7 +83,9 @@ export class BatchPanel {
     this.#progress.value = done + failed + batch.count("cancelled");
     const summary = words.t(failed ? "batch.summary_failed" : "batch.summary", { done, all, failed });
     const text = batch.isPaused && batch.isRunning ? words.t("batch.paused", { summary }) : summary;
-    this.#status.textContent = all ? text : words.t("batch.empty");
+    this.#status.textContent = all ? text : "";
+    this.#dialog.toggleAttribute("data-empty", all === 0);
+    byId("batch-drop", HTMLElement).hidden = all > 0;
     this.#count.hidden = all === 0;
     this.#count.textContent = `${done}/${all}`;
     this.#cancel.hidden = !batch.isRunning;
@@ -138,8 +143,7 @@ export class BatchPanel {
       make("div", { class: "batch-actions" }),
     ]);
     this.#rows.set(item.id, row);
-    // The newest is on top, where it is seen.
-    this.#list.prepend(row);
+    this.#list.append(row);
     return row;
   }
 

@@ -35,6 +35,17 @@ export function isWhole(crop, photo) {
 }
 
 /**
+ * The crop that shows the same part of another picture of the same shape.
+ * @param {Crop} crop
+ * @param {number} scale - how many of the other picture's pixels one of the photo's is
+ * @returns {Crop}
+ */
+export function scaleCrop(crop, scale) {
+  const { x, y, width, height } = crop.rect;
+  return { ...crop, rect: { x: x * scale, y: y * scale, width: width * scale, height: height * scale } };
+}
+
+/**
  * The photo's extent after its quarter turns.
  * @param {Extent} photo
  * @param {number} turns

@@ -59,7 +59,7 @@ export class LiveLoop extends EventTarget {
   /**
    * @param {object} parts
    * @param {(model: string) => WebSocket} parts.open
-   * @param {() => Promise<Request>} parts.capture - the drawing as it is now
+   * @param {() => Promise<Request | null>} parts.capture - the drawing as it is now; null while the model lacks something
    * @param {() => boolean} parts.isStroking
    * @param {() => Promise<number | null>} parts.probe - seconds the server asks to wait
    */
@@ -152,8 +152,9 @@ export class LiveLoop extends EventTarget {
     const request = await this.#captureOnce();
     if (model !== this.#model || this.#socket?.readyState !== WebSocket.OPEN) {
       this.#schedule();
-    } else if (!this.#isForced && this.#lastRequest && isAnsweredBy(request, this.#lastRequest)) {
+    } else if (!request || (!this.#isForced && this.#lastRequest && isAnsweredBy(request, this.#lastRequest))) {
       this.#answered = version;
+      this.#isForced = false;
       this.#tell("ready");
       this.#schedule();
     } else {

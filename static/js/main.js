@@ -6,7 +6,9 @@ import { Controls } from "./controls.js";
 import { Cursor } from "./cursor.js";
 import { showCard } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { Examples } from "./examples.js";
+import { Examples, fetchExample } from "./examples.js";
+import { MissingInputError, listTitles } from "./inputs.js";
+import { InputSlots } from "./inputslots.js";
 import { LiveLoop } from "./live.js";
 import { placeMenus } from "./menus.js";
 import { ModelPicker } from "./modelpicker.js";
@@ -27,6 +29,7 @@ import { Words, readBoot } from "./words.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {import("./types").Request} Request */
+/** @typedef {import("./examples.js").Example} Example */
 
 const MAX_FILE_BYTES = 64 * 2 ** 20;
 
@@ -75,8 +78,11 @@ class Page {
       fail: (error) => this.fail(error),
     });
     this.photo = new PhotoTools(this);
+    const refuse = (/** @type {unknown} */ error, /** @type {string} */ name) => this.photo.refuse(error, name);
+    this.slots = new InputSlots({ studio: this.studio, words, notices: this.notices, refuse });
     this.#listen();
     for (const part of this.parts) part.draw();
+    this.slots.draw();
     this.#showWork();
     if (example) this.#showExample(example);
     this.live.changed();
@@ -100,7 +106,7 @@ class Page {
     this.words.addEventListener("change", () => this.#showStatic());
     byId("card-button", HTMLButtonElement).addEventListener("click", () => void showCard(this.words, studio.manifest));
     byId("theme", HTMLButtonElement).addEventListener("click", toggleTheme);
-    acceptFiles((files) => this.openFiles(files));
+    acceptFiles((files, input) => this.openFiles(files, input));
     connectActions(this);
     placeMenus();
   }
@@ -109,20 +115,24 @@ class Page {
    * What a translation of the current drawing needs.
    * @param {string} type - image type wanted back
    * @returns {Promise<Request>}
+   * @throws {MissingInputError}
    */
   async capture(type) {
     const { drawing, seed, params } = this.studio;
+    const { missing } = drawing;
+    if (missing.length) throw new MissingInputError(missing);
     return { inputs: await drawing.encode(), seed, params, type };
   }
 
-  /** While things move, pictures need not be lossless. @returns {Promise<Request>} */
-  #captureLive() {
+  /** While things move, pictures need not be lossless. @returns {Promise<Request | null>} null while an input is missing */
+  async #captureLive() {
+    if (this.studio.drawing.missing.length) return null;
     return this.capture(this.studio.isStroking || this.photo.camera.isOn ? "image/jpeg" : "image/png");
   }
 
   #showWork() {
     const { drawing, manifest } = this.studio;
-    this.stage.replaceChildren(...drawing.surfaces.map((surface) => surface.canvas));
+    this.stage.replaceChildren(...drawing.layers.map((surface) => surface.canvas));
     this.stage.style.background = drawing.paper;
     for (const stage of this.view.stages) fitStage(stage, drawing.size);
     this.view.reset();
@@ -215,7 +225,13 @@ class Page {
   /** @param {unknown} error */
   fail(error) {
     if (error instanceof api.ApiError) this.#showProblem(error.problem);
+    else if (error instanceof MissingInputError) this.notices.show(this.#needs(error.inputs), "problem");
     else this.notices.show(this.words.t("problem.internal"), "problem");
+  }
+
+  /** @param {import("./types").ImageInput[]} inputs */
+  #needs(inputs) {
+    return this.words.t("inputs.needs", { names: listTitles(inputs, this.words) });
   }
 
   /** @param {string} id */
@@ -276,11 +292,25 @@ class Page {
     if (samples.length) void this.openSample((this.#sample + 1) % samples.length);
   }
 
-  /** Several files are a batch where the model takes photos; else the first is opened. @param {File[]} files */
-  openFiles(files) {
-    const { photo } = this;
-    if (photo.isOffered && (files.length > 1 || photo.panel.isOpen)) photo.addAll(files);
+  /**
+   * Several files are shared out where the model has several inputs, and are a batch where it takes photos; else the first is opened.
+   * @param {File[]} files
+   * @param {string} [input] - name of the slot that they are meant for
+   */
+  openFiles(files, input = "") {
+    const { photo, slots } = this;
+    if (slots.has(input)) void slots.open(input, files[0]);
+    else if (files.length > 1 && this.studio.drawing.slots.length && !photo.panel.isOpen) this.#shareOut(files);
+    else if (photo.isOffered && (files.length > 1 || photo.panel.isOpen)) photo.addAll(files);
     else void this.openFile(files[0]);
+  }
+
+  /** @param {File[]} files */
+  #shareOut(files) {
+    for (const [name, file] of this.slots.sort(files)) {
+      if (this.slots.has(name)) void this.slots.open(name, file);
+      else void this.openFile(file);
+    }
   }
 
   /** @param {File} file */
@@ -372,23 +402,6 @@ function cutTo({ photo, size }) {
 }
 
 /** @typedef {Page} AnyPage */
-/** @typedef {{k: number, title: Record<string, string>, seed: number, inputs: Map<string, ImageBitmap>, result: ImageBitmap}} Example */
-
-/**
- * @param {Manifest} manifest
- * @param {number} k
- * @returns {Promise<Example | null>} null when the model has no such example
- */
-async function fetchExample(manifest, k) {
-  const sample = manifest.samples[k];
-  if (!sample) return null;
-  const names = Object.keys(sample.inputs);
-  const [result, ...parts] = await Promise.all([
-    api.fetchPicture(api.sampleUrl(manifest.id, k)),
-    ...names.map((name) => api.fetchPicture(api.sampleUrl(manifest.id, k, name))),
-  ]);
-  return { k, title: sample.title, seed: sample.seed, inputs: new Map(names.map((name, n) => [name, parts[n]])), result };
-}
 
 async function start() {
   const boot = readBoot(document);

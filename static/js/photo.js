@@ -2,9 +2,12 @@
 
 import { decodePicture } from "./api.js";
 import { croppedSize, cropMatrix, isWhole } from "./cropgeometry.js";
+import { isArrayInput } from "./inputs.js";
+import { NpyError, readNpy, toRgba } from "./npy.js";
 
 /** @typedef {import("./types").Crop} Crop */
 /** @typedef {import("./types").Rect} Rect */
+/** @typedef {import("./npy.js").PixelArray} PixelArray */
 /** @typedef {HTMLCanvasElement | HTMLVideoElement | ImageBitmap} Source */
 
 /** Longer side of the copy for the screen, pixels. */
@@ -18,15 +21,16 @@ const SIGNATURES = [
   // "ftyp", then the brand: AVIF's begins with "av", everything else in this box that phones write is HEIC.
   { type: "image/avif", at: 4, bytes: [0x66, 0x74, 0x79, 0x70, 0x61, 0x76] },
   { type: "image/heic", at: 4, bytes: [0x66, 0x74, 0x79, 0x70] },
+  { type: "application/x-npy", at: 0, bytes: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] },
 ];
 /** Formats that the server reads, so that such a file can be sent as it is. */
-const SENT_AS_IS = ["image/png", "image/jpeg", "image/webp"];
+const SENT_AS_IS = ["image/png", "image/jpeg", "image/webp", "application/x-npy"];
 
 /** Why a file is no photo, as a message key and the values of its places. */
 export class PhotoError extends Error {
   /**
    * @param {string} key
-   * @param {Record<string, string>} values
+   * @param {Record<string, string | number>} values
    */
   constructor(key, values) {
     super(key);
@@ -43,13 +47,15 @@ export class Photo {
    * @param {HTMLCanvasElement | HTMLVideoElement} parts.screen - a film only for as long as it runs
    * @param {{width: number, height: number}} parts.size - upright, pixels
    * @param {string} [parts.type] - what the file's bytes are
+   * @param {PixelArray | null} [parts.array] - the numbers, where the file is an array
    */
-  constructor({ name, blob, screen, size, type = "" }) {
+  constructor({ name, blob, screen, size, type = "", array = null }) {
     this.name = name;
     this.blob = blob;
     this.screen = screen;
     this.size = size;
     this.type = type;
+    this.array = array;
   }
 
   /**
@@ -60,12 +66,30 @@ export class Photo {
    */
   static async open(blob, name) {
     const type = await typeOf(blob);
+    if (type === "application/x-npy") return openArray(blob, name);
     const bitmap = await decodePicture(blob).catch(() => null);
     if (!bitmap) throw new PhotoError(type === "image/heic" ? "open.heic" : type ? "open.damaged" : "open.unreadable", { name });
     const size = { width: bitmap.width, height: bitmap.height };
     const screen = copyOf(bitmap, size, SCREEN_SIDE);
     bitmap.close();
     return new Photo({ name, blob, screen, size, type });
+  }
+
+  /**
+   * @param {import("./types").ImageInput} input - that it is for
+   * @param {Blob} blob
+   * @param {string} name
+   * @returns {Promise<Photo>} with as many channels as the input takes
+   * @throws {PhotoError}
+   */
+  static async openFor(input, blob, name) {
+    const photo = await Photo.open(blob, name);
+    const found = photo.array?.channels ?? 3;
+    const { channels } = input;
+    if (isArrayInput(input) && !photo.array) throw new PhotoError("open.array_wanted", { name, channels });
+    const isFitting = isArrayInput(input) ? found === channels : found === 1 || found === 3;
+    if (!isFitting) throw new PhotoError("open.array_channels", { name, found, channels });
+    return photo;
   }
 
   /**
@@ -111,15 +135,44 @@ export class Photo {
     const size = limited(croppedSize(crop), maxPixels);
     const canvas = newCanvas(size);
     const isScreenEnough = this.screen.width === this.size.width;
-    const bitmap = this.blob && !isScreenEnough ? await decodePicture(this.blob) : null;
+    const bitmap = isScreenEnough ? null : await this.#whole();
     const context = contextOf(canvas);
     // Transparent parts would turn black in a JPEG.
     context.fillStyle = "#fff";
     context.fillRect(0, 0, size.width, size.height);
     drawCropped(context, bitmap ?? this.screen, this.size, crop, { x: 0, y: 0, ...size });
-    bitmap?.close();
+    if (bitmap instanceof ImageBitmap) bitmap.close();
     return canvas;
   }
+
+  /** All of its pixels, where they are more than the copy for the screen has. */
+  async #whole() {
+    if (this.array) return canvasOf(this.array);
+    return this.blob && decodePicture(this.blob);
+  }
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ * @returns {Promise<Photo>}
+ */
+async function openArray(blob, name) {
+  try {
+    const array = readNpy(new Uint8Array(await blob.arrayBuffer()));
+    const size = { width: array.width, height: array.height };
+    const screen = copyOf(canvasOf(array), size, SCREEN_SIDE);
+    return new Photo({ name, blob, screen, size, type: "application/x-npy", array });
+  } catch (error) {
+    throw error instanceof NpyError ? new PhotoError(error.key, { name }) : error;
+  }
+}
+
+/** @param {PixelArray} array */
+function canvasOf(array) {
+  const canvas = newCanvas(array);
+  contextOf(canvas).putImageData(new ImageData(toRgba(array), array.width, array.height), 0, 0);
+  return canvas;
 }
 
 /**

@@ -4,7 +4,9 @@
  */
 
 import { boxOf, wholeCrop } from "./cropgeometry.js";
-import { fineScale } from "./geometry.js";
+import { contain, fineScale } from "./geometry.js";
+import { isArrayInput } from "./inputs.js";
+import { shrink, writeNpy } from "./npy.js";
 import { Photo } from "./photo.js";
 import { overBackground } from "./pixels.js";
 import { encodePng, toDataUrl, toFile } from "./png.js";
@@ -14,6 +16,10 @@ import { encodePng, toDataUrl, toFile } from "./png.js";
 /** @typedef {{photo: Photo, crop: Crop}} Shown */
 /** @typedef {{before: Shown | null, after: Shown | null}} Change */
 
+/** Of a further input, beside the photo itself in one request. */
+const MAX_FULL_BYTES = 8 * 2 ** 20;
+const MAX_FULL_PIXELS = 2 ** 22;
+
 export class PhotoSurface {
   /** @type {Shown | null} */
   shown = null;
@@ -21,6 +27,8 @@ export class PhotoSurface {
   #committed = null;
   /** @type {Shown | null} the camera's latest picture */
   #frame = null;
+  /** @type {{photo: Photo, bytes: Uint8Array} | null} an array as it was sent last */
+  #sent = null;
 
   /**
    * @param {import("./types").ImageInput} input
@@ -63,11 +71,12 @@ export class PhotoSurface {
 
   /**
    * Puts a picture in, as of a sample.
-   * @param {ImageBitmap} bitmap
+   * @param {ImageBitmap | Photo} picture
    * @returns {{inverted: boolean, snapped: number}}
    */
-  load(bitmap) {
-    this.open(Photo.of(bitmap, { width: bitmap.width, height: bitmap.height }, ""));
+  load(picture) {
+    const isPhoto = picture instanceof Photo;
+    this.open(isPhoto ? picture : Photo.of(picture, { width: picture.width, height: picture.height }, ""));
     return { inverted: false, snapped: 0 };
   }
 
@@ -144,8 +153,9 @@ export class PhotoSurface {
     return canvas;
   }
 
-  /** @returns {Promise<Uint8Array>} the PNG that the model gets while things change: the model's size, gray where it wants gray */
-  encode() {
+  /** @returns {Promise<Uint8Array>} the file that the model gets while things change: the model's size, gray where it wants gray */
+  async encode() {
+    if (isArrayInput(this.input) && this.shown) return this.#encodeArray(this.shown.photo);
     const context = /** @type {CanvasRenderingContext2D} */ (this.small.getContext("2d", { willReadFrequently: true }));
     context.imageSmoothingQuality = "high";
     context.clearRect(0, 0, this.size.width, this.size.height);
@@ -153,6 +163,27 @@ export class PhotoSurface {
     const rgba = context.getImageData(0, 0, this.size.width, this.size.height).data;
     const data = overBackground(rgba, this.input.background);
     return encodePng({ ...this.size, channels: this.input.background.length === 1 ? 1 : 3, data });
+  }
+
+  /** @param {Photo} photo */
+  #encodeArray(photo) {
+    if (this.#sent?.photo === photo) return this.#sent.bytes;
+    const array = /** @type {import("./npy.js").PixelArray} */ (photo.array);
+    const { width, height } = contain(array.width, array.height, this.size.width, this.size.height);
+    // The server lays it into the graph's size; what is smaller already is sent as it is.
+    const bytes = writeNpy(width < array.width ? shrink(array, width, height) : array);
+    this.#sent = { photo, bytes };
+    return bytes;
+  }
+
+  /** @returns {Promise<Uint8Array>} the file for a translation at full size: as it was opened, where that shows what is shown */
+  async encodeFull() {
+    if (!this.shown) return this.encode();
+    const { photo, crop } = this.shown;
+    const canGo = photo.canSendFile(crop) && (photo.blob?.size ?? Infinity) <= MAX_FULL_BYTES;
+    if (!canGo && isArrayInput(this.input)) return this.encode();
+    const file = canGo ? /** @type {Blob} */ (photo.blob) : await toFile(await photo.render(crop, MAX_FULL_PIXELS));
+    return new Uint8Array(await file.arrayBuffer());
   }
 
   /** Its part of a project file: the photo's own file and the crop. */

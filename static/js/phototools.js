@@ -11,6 +11,7 @@ import { CropMode } from "./crop.js";
 import { wholeCrop } from "./cropgeometry.js";
 import { byId } from "./dom.js";
 import { saveFile, sideBySide } from "./exporting.js";
+import { MissingInputError, isArrayInput, listTitles } from "./inputs.js";
 import { FullSize } from "./fullsize.js";
 import { MAX_PIXELS, Photo, PhotoError } from "./photo.js";
 import { takeColor } from "./photosurface.js";
@@ -87,6 +88,11 @@ export class PhotoTools {
     return this.studio.drawing.photo !== null;
   }
 
+  /** Whether the photo may come from a camera: no camera gives an array. */
+  get takesCamera() {
+    return this.isOffered && !isArrayInput(this.studio.manifest.inputs[0]);
+  }
+
   get hasPhoto() {
     return this.#shown !== null;
   }
@@ -96,15 +102,19 @@ export class PhotoTools {
   }
 
   get #isDue() {
-    return this.#shown !== null && !this.camera.isOn && !this.crop.isOpen && this.page.live.isSettled;
+    return this.#canTranslate && !this.camera.isOn && !this.crop.isOpen && this.page.live.isSettled;
+  }
+
+  get #canTranslate() {
+    return this.#shown !== null && this.studio.drawing.missing.length === 0;
   }
 
   /** Shows what belongs to photos, or to drawings. */
   draw() {
     const { isOffered } = this;
     for (const element of document.querySelectorAll("[data-for=photo]")) /** @type {HTMLElement} */ (element).hidden = !isOffered;
-    byId("file", HTMLInputElement).multiple = isOffered;
-    byId("examples", HTMLElement).classList.toggle("gallery", isOffered);
+    byId("camera-button", HTMLElement).hidden = !this.takesCamera;
+    byId("file", HTMLInputElement).multiple = isOffered || this.studio.drawing.slots.length > 0;
     for (const [id, key] of Object.entries(PHOTO_WORDS)) this.#speak(byId(id, HTMLElement), isOffered ? key : null);
     this.#showFull();
   }
@@ -141,7 +151,7 @@ export class PhotoTools {
 
   /** @param {File} file */
   async open(file) {
-    return Photo.open(file, file.name);
+    return Photo.openFor(this.studio.manifest.inputs[0], file, file.name);
   }
 
   /**
@@ -151,6 +161,8 @@ export class PhotoTools {
   #explain(error, name) {
     const { words } = this;
     if (error instanceof PhotoError) return words.t(error.key, { ...error.values, name });
+    if (error instanceof MissingInputError) return words.t("inputs.needs", { names: listTitles(error.inputs, words) });
+    if (error instanceof DOMException && error.name === "InvalidStateError") return words.t("open.unreadable", { name });
     if (!(error instanceof api.ApiError)) return words.t("problem.internal");
     const { code, detail, title } = error.problem;
     return words.messages[`problem.${code}`] ?? (detail || title);
@@ -169,6 +181,7 @@ export class PhotoTools {
     const shown = this.#shown;
     if (!shown) throw new Error("There is no photo to translate.");
     const { manifest, seed, params, drawing } = this.studio;
+    if (drawing.missing.length) throw new MissingInputError(drawing.missing);
     const others = await drawing.encodeOthers();
     return translatePhoto(shown.photo, shown.crop, { model: manifest.id, seed, params, type, others }, signal);
   }
@@ -211,10 +224,10 @@ export class PhotoTools {
     const shown = this.#shown;
     const size = shown && `${Math.round(shown.crop.rect.width)} × ${Math.round(shown.crop.rect.height)}`;
     const key = full.state === "ready" && full.result?.isReduced ? "full.reduced" : `full.${full.state}`;
-    this.#fullState.textContent = shown && !this.camera.isOn ? words.t(key, { size: size ?? "" }) : "";
+    this.#fullState.textContent = this.#canTranslate && !this.camera.isOn ? words.t(key, { size: size ?? "" }) : "";
     this.#fullState.dataset.state = full.state;
     this.#retry.hidden = full.state !== "failed";
-    this.#look.disabled = shown === null;
+    this.#look.disabled = !this.#canTranslate;
     if (full.state === "ready") void this.#showResult();
     if (full.state === "ready" && this.#looksLater) void this.look();
     if (full.state === "failed" || full.state === "none") this.#looksLater = false;
@@ -281,10 +294,12 @@ export class PhotoTools {
    * @returns {Promise<Finished>}
    */
   async #work(file, signal, preview) {
-    const { manifest, seed, params } = this.studio;
+    const { manifest, seed, params, drawing } = this.studio;
     const photo = await this.open(file);
     preview(photo.thumbnail(THUMBNAIL));
-    const order = { model: manifest.id, seed, params, type: this.panel.type };
+    const missing = drawing.missing.filter((input) => input !== drawing.main.input);
+    if (missing.length) throw new MissingInputError(missing);
+    const order = { model: manifest.id, seed, params, type: this.panel.type, others: await drawing.encodeSlots() };
     const { picture, isReduced } = await translatePhoto(photo, wholeCrop(photo.size), order, signal);
     const bitmap = await api.decodePicture(picture);
     const thumbnail = Photo.of(bitmap, bitmap, "").thumbnail(THUMBNAIL);

@@ -17,7 +17,7 @@ import { MAX_SEED, newWork } from "./studio.js";
 /** @typedef {{model: string, seed: number, params: Record<string, unknown>, layers: Record<string, Layer>}} Project */
 
 const VERSION = 1;
-const PICTURE = /^data:image\/\w+;base64,/;
+const PICTURE = /^data:(image\/\w+|application\/x-npy);base64,/;
 
 /** What is wrong with a project, as a message key and the values of its places. */
 export class ProjectError extends Error {
@@ -150,7 +150,7 @@ async function restorePaint(surface, { picture }) {
 async function restorePhoto(surface, { picture, name, crop }) {
   if (picture === null) return;
   const blob = typeof picture === "string" ? dataUrlToBlob(picture) : null;
-  const photo = blob && (await Photo.open(blob, typeof name === "string" ? name : "").catch(() => null));
+  const photo = blob && (await Photo.openFor(surface.input, blob, typeof name === "string" ? name : "").catch(() => null));
   if (!photo) throw new ProjectError("project.layer_picture", { layer: surface.input.name });
   const wanted = crop ?? wholeCrop(photo.size);
   if (!isCrop(wanted, photo.size)) {

@@ -6,11 +6,13 @@
 import { clamp } from "./geometry.js";
 import { Drawing } from "./drawing.js";
 import { History } from "./history.js";
+import { PhotoSurface } from "./photosurface.js";
 import { TOOLS, inputOf, toolsFor } from "./tools.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Modifiers} Modifiers */
+/** @typedef {Map<string, ImageBitmap | import("./photo.js").Photo>} Pictures by input name */
 /** @typedef {{manifest: Manifest, drawing: Drawing, seed: number, params: Record<string, number>}} Work */
 /** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke" | "frame"} StudioEvent */
 
@@ -40,7 +42,7 @@ export class Studio extends EventTarget {
 
   /**
    * @param {Manifest} manifest
-   * @param {Map<string, ImageBitmap>} pictures - inputs of the example it opens with, by name
+   * @param {Pictures} pictures - inputs of the example it opens with
    */
   constructor(manifest, pictures) {
     super();
@@ -86,7 +88,7 @@ export class Studio extends EventTarget {
   /**
    * Opens another model with an example on it. One undo step leads back to the model and the drawing before.
    * @param {Manifest} manifest
-   * @param {Map<string, ImageBitmap>} pictures - the example's inputs by name; none for an empty drawing
+   * @param {Pictures} pictures - the example's inputs; none for an empty drawing
    */
   switchModel(manifest, pictures) {
     const after = newWork(manifest);
@@ -339,6 +341,26 @@ export class Studio extends EventTarget {
     this.record(label);
   }
 
+  /**
+   * Puts a picture into a slot.
+   * @param {import("./drawing.js").AnySurface} slot - of the present drawing
+   * @param {import("./photo.js").Photo | ImageBitmap} picture
+   * @returns {{inverted: boolean, snapped: number}}
+   */
+  openInput(slot, picture) {
+    this.cancelStroke();
+    const report = this.drawing.fill(slot, picture);
+    this.record("step.input");
+    return report;
+  }
+
+  /** @param {import("./drawing.js").AnySurface} slot - of the present drawing */
+  removeInput(slot) {
+    this.cancelStroke();
+    slot.clear();
+    this.record("step.input_removed");
+  }
+
   /** Tells that something is shown that belongs to no step yet, as a crop that is being chosen. */
   previewChanged() {
     this.#tell("change");
@@ -351,12 +373,12 @@ export class Studio extends EventTarget {
 
   /**
    * Puts a sample's inputs into the drawing.
-   * @param {Map<string, ImageBitmap>} pictures - by input name
+   * @param {Pictures} pictures
    * @param {number} seed
    */
   loadSample(pictures, seed) {
     this.cancelStroke();
-    this.drawing.clear();
+    for (const surface of this.drawing.surfaces) surface.clear();
     putPictures(this.drawing, pictures);
     this.record("step.sample", this.isSeedLocked ? this.seed : seed);
   }
@@ -381,11 +403,12 @@ export function newWork(manifest) {
 
 /**
  * @param {Drawing} drawing
- * @param {Map<string, ImageBitmap>} pictures - by input name
+ * @param {Pictures} pictures
  */
 function putPictures(drawing, pictures) {
   for (const surface of drawing.surfaces) {
     const picture = pictures.get(surface.input.name);
-    if (picture) surface.load(picture);
+    if (surface instanceof PhotoSurface && picture) surface.load(picture);
+    else if (picture instanceof ImageBitmap) surface.load(picture);
   }
 }

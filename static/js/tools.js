@@ -4,6 +4,7 @@
  */
 
 import { distance, midpoint, snapAngle, snapSquare } from "./geometry.js";
+import { isArrayInput, layerInputs } from "./inputs.js";
 
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Gesture} Gesture */
@@ -21,7 +22,7 @@ import { distance, midpoint, snapAngle, snapSquare } from "./geometry.js";
  */
 /**
  * @typedef {object} Tool
- * @property {InputKind[]} kinds - inputs it works on
+ * @property {(InputKind | "array")[]} kinds - inputs it works on; `array`: photos of more channels than can be shown
  * @property {string} icon
  * @property {string} label - message key
  * @property {string[]} keys - shortcuts; the first is shown
@@ -134,7 +135,7 @@ export const TOOLS = {
     begin: moveAll,
   },
   look: {
-    kinds: ["gray", "photo"],
+    kinds: ["gray", "photo", "array"],
     icon: "hand",
     label: "tool.look",
     keys: ["v"],
@@ -160,7 +161,7 @@ export const TOOLS = {
  * @returns {string[]}
  */
 export function toolsFor(manifest) {
-  const kinds = new Set(manifest.inputs.map((input) => input.kind));
+  const kinds = new Set(layerInputs(manifest).map(kindOf));
   return Object.keys(TOOLS).filter((id) => TOOLS[id].kinds.some((kind) => kinds.has(kind)));
 }
 
@@ -170,7 +171,12 @@ export function toolsFor(manifest) {
  * @param {import("./types").Manifest} manifest
  */
 export function inputOf(tool, manifest) {
-  return manifest.inputs.find((input) => tool.kinds.includes(input.kind)) ?? manifest.inputs[0];
+  return layerInputs(manifest).find((input) => tool.kinds.includes(kindOf(input))) ?? manifest.inputs[0];
+}
+
+/** @param {import("./types").ImageInput} input */
+function kindOf(input) {
+  return isArrayInput(input) ? "array" : input.kind;
 }
 
 /**

@@ -154,7 +154,7 @@ export interface BrushStyle {
   erase: boolean;
 }
 
-/** A picture that goes to the server: the bytes of a PNG by input name. */
+/** A picture that goes to the server: the bytes of its file by input name. */
 export interface EncodedInput {
   name: string;
   bytes: Uint8Array;

@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser.studio import Studio
-from tests.server.models import write_demo_gray, write_demo_labels, write_demo_lines, write_demo_photo
+from tests.server.models import WRITERS
 
 ROOT = Path(__file__).parents[2]
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -121,7 +121,7 @@ def free_port() -> int:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model of each kind."""
     folder = tmp_path_factory.mktemp("models")
-    for write in (write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo):
+    for write in WRITERS:
         write(folder)
     return folder
 

@@ -27,10 +27,9 @@ def choose(studio: Studio, *files: tuple[str, bytes]) -> None:
 
 
 def wait_states(studio: Studio, *states: str) -> None:
-    """Waits for the states of the list, which has the newest first."""
-    wanted = list(reversed(states))
+    """Waits for the states of the list, in its order."""
     studio.wait(
-        f"JSON.stringify([...document.querySelectorAll('.batch-row')].map((r) => r.dataset.state)) === '{_json(wanted)}'"
+        f"JSON.stringify([...document.querySelectorAll('.batch-row')].map((r) => r.dataset.state)) === '{_json(states)}'"
     )
 
 
@@ -42,7 +41,7 @@ def test_broken_file_stops_no_other_and_the_archive_has_the_rest(photo: Studio) 
     page = photo.page
     page.click("#several")
     with page.expect_file_chooser() as chooser:
-        page.click("#batch-add")
+        page.click("#batch-drop")
     assert chooser.value.is_multiple()
     page.check("#batch-type input[value='image/png']")
     choose(photo, ("a.png", DAY), ("b.png", b"no picture"), ("a.jpg", NIGHT))
@@ -59,7 +58,7 @@ def test_broken_file_stops_no_other_and_the_archive_has_the_rest(photo: Studio) 
             assert np.array_equal(decode(archive.read(name)), full_translation(photo, data))
 
 
-def test_several_dropped_photos_are_a_batch_and_the_newest_is_viewable(photo: Studio) -> None:
+def test_several_dropped_photos_are_a_batch_in_their_order_and_viewable(photo: Studio) -> None:
     before = photo.drawing()
     photo.page.evaluate(
         """async (bytes) => {
@@ -71,7 +70,7 @@ def test_several_dropped_photos_are_a_batch_and_the_newest_is_viewable(photo: St
     )
     wait_states(photo, "done", "done")
     page = photo.page
-    page.click(".batch-row:first-child [data-batch=look]")
+    page.click(".batch-row:last-child [data-batch=look]")
     page.wait_for_selector("#viewer[open]")
     assert page.inner_text("#viewer-title") == "two.png"
     assert page.inner_text("#viewer-size") == "320 × 240"
@@ -126,7 +125,7 @@ def test_large_answers_come_in_the_chosen_format(gray: Studio) -> None:
     choose(gray, ("a.png", DAY), ("b.png", DAY))
     wait_states(gray, "done", "done")
     with gray.page.expect_download() as download:
-        gray.page.click(".batch-row:first-child [data-batch=save]")
+        gray.page.click(".batch-row:last-child [data-batch=save]")
     assert download.value.suggested_filename == "b.jpg"
     picture = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert (picture.format, picture.size) == ("JPEG", (320, 240))

@@ -1,8 +1,9 @@
 """Makes small, real model folders for tests and for trying the page: graphs without training, but with the whole contract.
 
-`python -m tests.server.models DIR` writes four of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
-twelve classes), `demo-gray` (colours a photo by its luma) and `demo-photo` (turns a photo's hues). Their pictures follow what
-is drawn or opened; nothing in them was learned.
+`python -m tests.server.models DIR` writes six of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
+twelve classes), `demo-gray` (colours a photo by its luma), `demo-photo` (turns a photo's hues), `demo-inputs` (a geology map, a
+relief and optional moisture) and `demo-channels` (an array of five channels). Their pictures follow what is drawn or opened;
+nothing in them was learned.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from PIL import Image, ImageDraw
 
 Array = npt.NDArray[Any]
 Json = dict[str, Any]
+Picture = Image.Image | Array
+"""Of a sample: a picture, or an array of as many channels as its input has."""
 
 FACADE_CLASSES = (
     ("Background", "背景", "#0000aa"),
@@ -62,7 +65,7 @@ def write_model(
     folder: Path,
     graph: Graph,
     *,
-    pictures: Sequence[Mapping[str, Image.Image]] = (),
+    pictures: Sequence[Mapping[str, Picture]] = (),
     title: Mapping[str, str] | None = None,
     change: Callable[[Json], None] | None = None,
 ) -> Path:
@@ -106,7 +109,8 @@ def _manifest(model_id: str, graph: Graph, title: Mapping[str, str], sha256: str
         "latent": graph.latent,
         "parameters": list(graph.parameters),
         "training": {
-            "recipe": "none", "source": "none", "source_license": "none", "images": 0, "seen_images": 0,
+            "recipe": "none", "source": "Computed pictures, https://example.org/pictures", "source_license": "CC0-1.0",
+            "images": 0, "seen_images": 0,
             "config": {}, "code_version": "0",
         },
         "license": "Apache-2.0",
@@ -114,7 +118,7 @@ def _manifest(model_id: str, graph: Graph, title: Mapping[str, str], sha256: str
     }  # fmt: skip
 
 
-def _write_samples(folder: Path, graph: Graph, content: bytes, pictures: Sequence[Mapping[str, Image.Image]]) -> list[Json]:
+def _write_samples(folder: Path, graph: Graph, content: bytes, pictures: Sequence[Mapping[str, Picture]]) -> list[Json]:
     (folder / "samples").mkdir(exist_ok=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     samples = []
@@ -123,15 +127,22 @@ def _write_samples(folder: Path, graph: Graph, content: bytes, pictures: Sequenc
         output = session.run(None, feeds)[0][0]
         paths = {}
         for name, picture in drawing.items():
-            paths[name] = f"samples/{number}-{name}.png"
-            picture.save(folder / paths[name])
+            paths[name] = f"samples/{number}-{name}{'.png' if isinstance(picture, Image.Image) else '.npy'}"
+            _save(picture, folder / paths[name])
         Image.fromarray(output.squeeze()).save(folder / f"samples/{number}.png")
         title = {"en": f"Sample {number + 1}", "ja": f"見本 {number + 1}"}
         samples.append({"title": title, "inputs": paths, "output": f"samples/{number}.png", "seed": number})
     return samples
 
 
-def _feeds(graph: Graph, drawing: Mapping[str, Image.Image], seed: int) -> dict[str, Array]:
+def _save(picture: Picture, path: Path) -> None:
+    if isinstance(picture, Image.Image):
+        picture.save(path)
+    else:
+        np.save(path, picture)
+
+
+def _feeds(graph: Graph, drawing: Mapping[str, Picture], seed: int) -> dict[str, Array]:
     feeds: dict[str, Array] = {}
     for spec in graph.inputs:
         picture = drawing.get(spec["name"])
@@ -152,7 +163,9 @@ def _blank(spec: Json) -> Array:
     return np.broadcast_to(np.array(spec["background"], np.uint8), (1, height, width, spec["channels"])).copy()
 
 
-def _array(spec: Json, picture: Image.Image) -> Array:
+def _array(spec: Json, picture: Picture) -> Array:
+    if not isinstance(picture, Image.Image):
+        return picture[None]
     if spec["kind"] != "labels":
         return np.asarray(picture).reshape(1, picture.height, picture.width, spec["channels"])
     colors = np.array([hex_rgb(entry["color"]) for entry in spec["palette"]])
@@ -174,9 +187,9 @@ def line_input(name: str = "lines", size: int = 256, ink: str = "dark", width: f
     }  # fmt: skip
 
 
-def photo_input(name: str = "photo", size: int | Json = 256, kind: str = "photo") -> Json:
-    """Manifest entry of a photo (RGB) or, with `kind="gray"`, of a gray one; `size` may be a flexible size."""
-    channels = 3 if kind == "photo" else 1
+def photo_input(name: str = "photo", size: int | Json = 256, kind: str = "photo", channels: int = 3) -> Json:
+    """Manifest entry of a photo (RGB or of any `channels`) or, with `kind="gray"`, of a gray one; `size` may be flexible."""
+    channels = channels if kind == "photo" else 1
     extent = {"height": size, "width": size} if isinstance(size, int) else size
     return {"name": name, "kind": kind, "channels": channels, "size": extent, "background": [255] * channels}
 
@@ -398,6 +411,96 @@ def hue_graph(size: int = 256) -> Graph:
     )
 
 
+ROCKS = (
+    ("Water", "水域", "#2f6fb2"),
+    ("Sand", "砂", "#e3cf9a"),
+    ("Limestone", "石灰岩", "#b9b7a8"),
+    ("Granite", "花崗岩", "#b0746a"),
+    ("Basalt", "玄武岩", "#4a4750"),
+)
+"""English name, Japanese name and colour of what a geology map shows."""
+
+
+def terrain_graph(size: int = 256) -> Graph:
+    """Shades a geology map by a relief, and lays green and blue over it where an optional array says plants and water."""
+    colors = np.array([hex_rgb(color) for _, _, color in ROCKS], np.float32)
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    shade (uint8[N,{size},{size},1] geology, uint8[N,{size},{size},1] relief, uint8[N,{size},{size},2] moisture)
+      => (uint8[N,{size},{size},3] image) {{
+      squeezed = Squeeze (geology, last)
+      index = Cast <to = 7> (squeezed)
+      ground = Gather <axis = 0> (colors, index)
+      heights = Cast <to = 1> (relief)
+      light = Div (heights, white)
+      shaded = Mul (ground, light)
+      wet = Cast <to = 1> (moisture)
+      share = Div (wet, white)
+      tint = MatMul (share, overlays)
+      sum = Add (shaded, tint)
+      bounded = Clip (sum, zero, high)
+      image = Cast <to = 2> (bounded)
+    }}"""
+    palette = [{"index": i, "name": {"en": en, "ja": ja}, "color": color} for i, (en, ja, color) in enumerate(ROCKS)]
+    extent = {"height": size, "width": size}
+    geology = {"name": "geology", "kind": "labels", "channels": 1, "size": extent, "background": [0], "palette": palette}
+    moisture = {**photo_input("moisture", size, channels=2), "background": [0, 0], "optional": True}
+    return Graph(
+        text,
+        (geology, photo_input("relief", size, "gray"), moisture),
+        {"size": extent},
+        constants={
+            "colors": colors,
+            "last": np.array([3], np.int64),
+            "white": np.full(1, 255, np.float32),
+            "overlays": np.array([[0, 90, 0], [0, 0, 120]], np.float32),
+            "zero": np.array(0, np.float32),
+            "high": np.array(255, np.float32),
+        },
+    )
+
+
+def channels_graph(size: int = 256, channels: int = 5) -> Graph:
+    """Shows the last, the third and the first channel of an array as red, green and blue."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    choose (uint8[N,{size},{size},{channels}] bands) => (uint8[N,{size},{size},3] image) {{
+      image = Gather <axis = 3> (bands, order)
+    }}"""
+    return Graph(
+        text,
+        (photo_input("bands", size, channels=channels),),
+        {"size": {"height": size, "width": size}},
+        constants={"order": np.array([channels - 1, 2, 0], np.int64)},
+    )
+
+
+def geology_map(size: int = 256) -> Image.Image:
+    """Layers of rock around a lake, in the palette's colours."""
+    across, down = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
+    distance = np.hypot(across * 1.1 + 0.2, down) + 0.12 * np.sin(3 * np.arctan2(down, across))
+    index = np.digitize(distance, (0.28, 0.38, 0.7, 1.0))
+    return Image.fromarray(np.array([hex_rgb(color) for _, _, color in ROCKS], np.uint8)[index])
+
+
+def relief(size: int = 256) -> Image.Image:
+    """Hills as a gray picture, light where they are high."""
+    across, down = np.meshgrid(np.linspace(0, 4, size), np.linspace(0, 4, size))
+    height = np.sin(across * 2.1 + np.sin(down)) * np.cos(down * 1.7) + 0.4 * np.sin(across * 5 + down * 3)
+    return Image.fromarray((150 + 70 * height).clip(0, 255).astype(np.uint8))
+
+
+def moisture(size: int = 256) -> Array:
+    """Plants and water: `(size, size, 2)`, uint8."""
+    across, down = np.meshgrid(np.linspace(0, 1, size), np.linspace(0, 1, size))
+    return np.stack([255 * across, 255 * down], axis=2).astype(np.uint8)
+
+
+def bands(width: int = 256, height: int = 256, channels: int = 5) -> Array:
+    """An array of waves and slopes: `(height, width, channels)`, uint8."""
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    planes = [np.sin((k + 2) * (across + 0.3 * k * down)) ** 2 * (1 - 0.5 * down) for k in range(channels)]
+    return (255 * np.stack(planes, axis=2)).astype(np.uint8)
+
+
 def landscape(width: int = 256, height: int = 256, night: bool = False) -> Image.Image:
     """A computed photo in colours: sky, sun or moon, hills and water."""
     across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
@@ -492,12 +595,33 @@ def write_demo_photo(root: Path, size: int = 256) -> Path:
     return write_model(root / "demo-photo", hue_graph(size), pictures=pictures, title=title)
 
 
+def write_demo_inputs(root: Path, size: int = 256) -> Path:
+    """A model of three inputs: labels on the sheet, a gray picture that it needs, and an array that it can do without."""
+    plain = {"geology": geology_map(size), "relief": relief(size)}
+    title = {"en": "Demo terrain", "ja": "地形の見本"}
+    return write_model(
+        root / "demo-inputs", terrain_graph(size), pictures=(plain, {**plain, "moisture": moisture(size)}), title=title
+    )
+
+
+def write_demo_channels(root: Path, size: int = 256) -> Path:
+    """A model whose only input is an array of five channels."""
+    title = {"en": "Demo bands", "ja": "多チャンネルの見本"}
+    return write_model(root / "demo-channels", channels_graph(size), pictures=({"bands": bands(size, size)},), title=title)
+
+
+WRITERS = (
+    write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo, write_demo_inputs, write_demo_channels,
+)  # fmt: skip
+"""Everything that `main` writes."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Writes the demo folders into the folder named on the command line."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m tests.server.models DIR\n")
         return 2
-    for write in (write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo):
+    for write in WRITERS:
         sys.stdout.write(f"{write(Path(arguments[0]))}\n")
     return 0
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,22 @@ def test_labels_and_several_inputs_are_taken(client: TestClient) -> None:
         socket.receive_json()
         pictures = {"image": png(models.cat_drawing(32)), "hints": png(models.hint_dabs(32))}
         assert talk(socket, frame(1, pictures)).header["width"] == 32
+
+
+def test_a_frame_may_carry_pictures_and_arrays(make_client: MakeClient, tmp_path: Path) -> None:
+    models.write_demo_inputs(tmp_path, 32)
+    wet = io.BytesIO()
+    np.save(wet, models.moisture(32))
+    inputs = {"geology": png(models.geology_map(32)), "relief": png(models.relief(32)), "moisture": wet.getvalue()}
+    client = make_client(models_dir=(tmp_path,))
+    with client.websocket_connect("/live/demo-inputs") as socket:
+        socket.receive_json()
+        answers = [talk(socket, frame(1, inputs, seed=0, type="image/png"))]
+        del inputs["moisture"]
+        answers.append(talk(socket, frame(2, inputs, seed=0, type="image/png")))
+    samples = [pixels((tmp_path / f"demo-inputs/samples/{number}.png").read_bytes()) for number in (1, 0)]
+    for answer, expected in zip(answers, samples, strict=True):
+        np.testing.assert_array_equal(pixels(answer.picture), expected)
 
 
 def test_of_frames_that_wait_the_newest_wins(make_client: MakeClient) -> None:
