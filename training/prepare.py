@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from skimage.morphology import skeletonize
 
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, Origin, digest, write_dataset
 from training.download import fetch
-from training.recipes import RECIPES, unpaired
-from training.recipes.photos import read_origin
+from training.recipes import RECIPES, pairs, unpaired
+from training.recipes.pair_files import Sources, by_name, list_pairs
+from training.recipes.photos import ORIGIN_FILE, read_origin
 from training.recipes.recipe import Draft, Recipe, SourceError
 from training.unpaired import Domain, UnpairedInfo, digest_domains, write_unpaired
 
@@ -42,8 +45,8 @@ def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -
     if not folder.is_dir():
         raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
     draft = recipe.build(folder, size)
-    for split, pairs in draft.splits.items():
-        if not pairs.names:
+    for split, made in draft.splits.items():
+        if not made.names:
             raise SourceError(f"Recipe '{recipe.name}' found no pair for '{split}' in '{folder}'; it needs {recipe.needs}.")
     info = _describe(recipe, draft, size)
     write_dataset(out, info, draft.splits)
@@ -74,6 +77,48 @@ def prepare_unpaired(a: Path, b: Path, out: Path, size: int = 256) -> UnpairedIn
     )
     write_unpaired(out, info, draft.splits)
     return info
+
+
+def prepare_pairs(sources: Sources, told: pairs.Told, out: Path, size: int = 256) -> DatasetInfo:
+    """Makes a set of one or several named inputs and a target from pairs of anyone's own, and writes it to `out`.
+
+    Raises:
+        SourceError: The sources are not there, hold too few pairs, or cannot be understood.
+        DatasetError: `out` holds something else.
+    """
+    listing = list_pairs(sources)
+    draft = pairs.build(listing, size, told)
+    training = draft.splits["train"]
+    arrays = {draft.inputs[0].name: training.source, **training.others}
+    info = DatasetInfo(
+        recipe=pairs.NAME,
+        title={"en": listing.words[:1].upper() + listing.words[1:]},
+        inputs=tuple(_with_line_width(spec, arrays[spec.name]) for spec in draft.inputs),
+        size=size,
+        counts={split: len(made.names) for split, made in draft.splits.items()},
+        rejects=dict(sorted(Counter(draft.rejects.values()).items())),
+        origin=_origin_of(listing.roots),
+        prepare=" ".join(["inkwash-train prepare", pairs.NAME, listing.command, *_kind_options(draft.inputs, told)]),
+        sha256=digest(draft.splits),
+    )
+    write_dataset(out, info, draft.splits)
+    return info
+
+
+def _with_line_width(spec: InputInfo, images: ImagesU8) -> InputInfo:
+    return spec.model_copy(update={"line_width_px": median_stroke_width(images)}) if spec.kind == "line" else spec
+
+
+def _kind_options(inputs: Sequence[InputInfo], told: pairs.Told) -> Iterator[str]:
+    """What makes the same of the same files, without anyone's places."""
+    yield from (f"--kind {spec.name}={spec.kind}" for spec in inputs)
+    yield from (f"--palette {name}=FILE" for name in by_name(told.palettes, "--palette", default=inputs[0].name))
+
+
+def _origin_of(roots: Sequence[Path]) -> Origin:
+    """What holds for all folders; where one says nothing, what the folder above it says."""
+    stating = [root if (root / ORIGIN_FILE).is_file() else root.resolve().parent for root in roots]
+    return functools.reduce(_joint_origin, (read_origin(root) for root in stating))
 
 
 def _words(folder: Path) -> str:
@@ -133,7 +178,7 @@ def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
         title=dict(recipe.title),
         inputs=(main,),
         size=size,
-        counts={split: len(pairs.names) for split, pairs in draft.splits.items()},
+        counts={split: len(made.names) for split, made in draft.splits.items()},
         rejects=dict(sorted(Counter(draft.rejects.values()).items())),
         origin=draft.origin or recipe.origin,
         sha256=digest(draft.splits),

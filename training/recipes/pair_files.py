@@ -12,6 +12,7 @@ from typing import Literal
 from training.rasters import RASTER_SUFFIXES
 from training.recipes.recipe import SourceError
 
+NEEDS = "--input [NAME=]DIR and --target DIR, or --side-by-side DIR, or --csv FILE"
 Direction = Literal["a-to-b", "b-to-a"]
 MAIN_NAME = "image"
 TARGET_COLUMN, SPLIT_COLUMN = "target", "split"
@@ -59,6 +60,57 @@ class Listing:
     roots: tuple[Path, ...]
     words: str
     command: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where pairs are, as given on the command line: exactly one of `inputs` with `target`, `side_by_side` and `table`.
+
+    Attributes:
+        inputs: Folders as NAME=DIR; one alone may be DIR.
+    """
+
+    inputs: Sequence[str] = ()
+    target: Path | None = None
+    side_by_side: Path | None = None
+    direction: Direction | None = None
+    table: Path | None = None
+
+
+def list_pairs(sources: Sources) -> Listing:
+    """The files of all pairs.
+
+    Raises:
+        SourceError: The sources are none, more than one, or not there.
+    """
+    given = [bool(sources.inputs or sources.target), bool(sources.side_by_side), bool(sources.table)]
+    if sum(given) != 1 or bool(sources.inputs) != bool(sources.target):
+        raise SourceError(f"Recipe 'pairs' needs {NEEDS}, and only one of these.")
+    if sources.direction and not sources.side_by_side:
+        raise SourceError("--direction says which half of --side-by-side files is the input; leave it out.")
+    if sources.side_by_side:
+        return from_side_by_side(sources.side_by_side, sources.direction or "a-to-b")
+    if sources.table:
+        return from_table(sources.table)
+    assert sources.target is not None
+    return from_folders({name: Path(folder) for name, folder in by_name(sources.inputs, "--input").items()}, sources.target)
+
+
+def by_name(given: Sequence[str], option: str, default: str = MAIN_NAME) -> dict[str, str]:
+    """NAME=VALUE by name; what has no name is meant for `default`.
+
+    Raises:
+        SourceError: A name is given twice.
+    """
+    named: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not re.fullmatch(r"\w+", name):  # a path may hold = too
+            name, value = default, text
+        if name in named:
+            raise SourceError(f"{option} is given twice for input '{name}'; give each input a name of its own, as NAME=...")
+        named[name] = value
+    return named
 
 
 def from_folders(inputs: Mapping[str, Path], target: Path) -> Listing:

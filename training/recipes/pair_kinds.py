@@ -31,14 +31,14 @@ STROKE_SHARE = 1 / 32
 """Strokes are thinner than this share of the side; what is wider is an area."""
 
 
-def guess_kind(pictures: Sequence[ImagesU8], *, are_lossless: bool) -> Kind:
+def guess_kind(pictures: Sequence[ImagesU8], *, are_exact: bool) -> Kind:
     """What some pictures (H, W, C) of one input are: strokes on paper, few exact colours, gray, or anything else."""
     if not {picture.shape[-1] for picture in pictures} <= {1, 3}:
         return "photo"
     is_gray = all(_is_gray(picture) for picture in pictures)
     if is_gray and all(_is_line_drawing(as_gray(picture)) for picture in pictures):
         return "line"
-    if are_lossless and 2 <= len(_distinct(pictures)) <= MAX_CLASSES // 2:
+    if are_exact and 2 <= len(_distinct(pictures)) <= MAX_CLASSES // 2:
         return "labels"
     return "gray" if is_gray else "photo"
 

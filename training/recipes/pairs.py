@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 from PIL import Image
@@ -18,12 +19,12 @@ from rich.progress import track
 from training.datasets import ImagesU8, InputInfo, Kind, Pairs, PaletteEntry
 from training.photos import is_held_out
 from training.rasters import LOSSY_SUFFIXES, Raster, RasterError, as_gray, as_rgb, read_raster, square, square_lines
-from training.recipes.pair_files import Listing, PairFiles, Part
+from training.recipes.pair_files import NEEDS as NEEDS
+from training.recipes.pair_files import Listing, PairFiles, Part, by_name
 from training.recipes.pair_kinds import find_palette, guess_kind, on_white_paper, read_palette, snap
 from training.recipes.recipe import SourceError
 
 NAME = "pairs"
-NEEDS = "--input [NAME=]DIR and --target DIR, or --side-by-side DIR, or --csv FILE"
 VAL_SHARE = 0.1
 FEWEST = 2
 """Pairs: one to train on and one to hold out."""
@@ -101,14 +102,21 @@ class _Input:
         raise RasterError(f"has {pixels.shape[-1]} channels, others of its input have {self.channels}")
 
 
-def build(listing: Listing, size: int, kinds: Mapping[str, Kind], palettes: Mapping[str, Path]) -> PairsDraft:
+@dataclass(frozen=True)
+class Told:
+    """What was said of inputs, each NAME=VALUE, or the value alone for the main input: kinds, and files with palettes."""
+
+    kinds: Sequence[str] = ()
+    palettes: Sequence[str] = ()
+
+
+def build(listing: Listing, size: int, told: Told) -> PairsDraft:
     """Every usable pair of a listing, held out by a hash of its name where nothing else says so.
 
     Args:
         listing: The files.
         size: Side of every picture, pixels.
-        kinds: What inputs are, where it is not to be guessed.
-        palettes: Files with the classes of inputs of kind labels.
+        told: What inputs are, where it is not to be guessed, and the classes of inputs of kind labels.
 
     Raises:
         SourceError: There are too few pairs, or an input cannot be understood.
@@ -116,6 +124,7 @@ def build(listing: Listing, size: int, kinds: Mapping[str, Kind], palettes: Mapp
     rejects = dict(listing.rejects)
     if len(listing.pairs) < FEWEST:
         raise SourceError(_too_few(len(listing.pairs), rejects))
+    kinds, palettes = _kinds(told.kinds, listing.input_names), _named(told.palettes, "--palette", listing.input_names)
     inputs = [_understood(name, listing.pairs, kinds.get(name), palettes.get(name)) for name in listing.input_names]
     kept: list[tuple[PairFiles, dict[str, ImagesU8], ImagesU8]] = []
     seen: set[bytes] = set()
@@ -136,6 +145,18 @@ def build(listing: Listing, size: int, kinds: Mapping[str, Kind], palettes: Mapp
     return PairsDraft(tuple(spec.described() for spec in inputs), _in_splits(kept), rejects)
 
 
+def in_words(spec: InputInfo) -> str:
+    """What an input was taken for, for whoever prepares a set to check."""
+    if spec.kind == "labels":
+        return (
+            f"labels of {len(spec.palette)} classes: {', '.join(entry.name.get('en', entry.color) for entry in spec.palette)}"
+        )
+    if spec.kind == "line":
+        return f"lines, {spec.line_width_px:g} px wide"
+    depth = "" if spec.values is None else f", values from {spec.values[0]:.1%} to {spec.values[1]:.1%} of their scale"
+    return f"{spec.kind}{'' if spec.kind == 'gray' else f', {spec.channels} channels'}{depth}"
+
+
 def cautions(inputs: Sequence[InputInfo]) -> Iterator[str]:
     """What whoever prepares a set should know of it."""
     for spec in inputs:
@@ -148,20 +169,39 @@ def cautions(inputs: Sequence[InputInfo]) -> Iterator[str]:
             )
 
 
-def _understood(name: str, pairs: Sequence[PairFiles], kind: Kind | None, palette: Path | None) -> _Input:
+def _named(given: Sequence[str], option: str, names: Sequence[str]) -> dict[str, str]:
+    """What was said, by the name of an input that there is."""
+    named = by_name(given, option, default=names[0])
+    for name in named:
+        if name not in names:
+            raise SourceError(f"{option} names input '{name}'; the inputs are {', '.join(names)}.")
+    return named
+
+
+def _kinds(given: Sequence[str], names: Sequence[str]) -> dict[str, Kind]:
+    named = _named(given, "--kind", names)
+    for name, kind in named.items():
+        if kind not in get_args(Kind):
+            raise SourceError(f"--kind {name}={kind}: there is no such kind; choose one of {', '.join(get_args(Kind))}.")
+    return cast(dict[str, Kind], named)
+
+
+def _understood(name: str, pairs: Sequence[PairFiles], kind: Kind | None, palette: str | None) -> _Input:
     """An input's kind, palette and channels, from what was said and from some of its files."""
     chosen = np.linspace(0, len(pairs) - 1, min(GUESSED_FROM, len(pairs))).round().astype(int)
     parts = [pairs[k].inputs[name] for k in dict.fromkeys(chosen.tolist())]
-    pictures = [raster.pixels for raster in _readable(parts)]
-    if not pictures:
+    rasters = list(_readable(parts))
+    if not rasters:
         raise SourceError(f"Input '{name}': none of {len(parts)} files can be read, such as '{parts[0].path}'.")
-    are_lossless = not any(part.path.suffix.lower() in LOSSY_SUFFIXES for part in parts)
+    is_lossy = any(part.path.suffix.lower() in LOSSY_SUFFIXES for part in parts)
+    is_measured = any(raster.values is not None for raster in rasters)  # classes would not need more than 8 bits
+    pictures = [raster.pixels for raster in rasters]
     if palette is not None and kind not in (None, "labels"):
         raise SourceError(f"Input '{name}' is of kind {kind}, which has no palette; leave --palette out or say --kind labels.")
-    known = kind or ("labels" if palette else guess_kind(pictures, are_lossless=are_lossless))
+    known = kind or ("labels" if palette else guess_kind(pictures, are_exact=not is_lossy and not is_measured))
     if known == "labels":
         every = (raster.pixels for raster in _readable([pair.inputs[name] for pair in pairs]) if raster.channels in (1, 3))
-        return _Input(name, known, read_palette(palette) if palette else find_palette(every, name), channels=1)
+        return _Input(name, known, read_palette(Path(palette)) if palette else find_palette(every, name), channels=1)
     found = max(picture.shape[-1] for picture in pictures) if known == "photo" else 1
     return _Input(name, known, channels=found)
 
