@@ -16,7 +16,7 @@ from PIL import Image
 from server.app import create_app
 from server.manifest import Manifest
 from server.settings import Settings
-from tests.training.synthetic import SIDE, make_dataset, make_unpaired
+from tests.training.synthetic import SIDE, make_dataset, make_several, make_unpaired
 from training.config import TrainConfig, parse_config
 from training.export import export_run
 from training.families import FAMILIES
@@ -24,8 +24,9 @@ from training.session import Placement, run_training
 from training.trained import open_trained
 
 STEPS, BATCH = 2, 2
-KINDS = {"pix2pix": ("line", "labels"), "colorizer": ("gray",), "cyclegan": ("photo-ab", "photo-ba")}
-"""Kinds of pictures that each family translates, of unpaired ones with the way; a family without a row fails here."""
+KINDS = {"pix2pix": ("line", "labels", "several"), "colorizer": ("gray",), "cyclegan": ("photo-ab", "photo-ba")}
+"""Kinds of pictures that each family translates, of unpaired ones with the way; a family without a row fails here.
+"several" are three inputs: labels, gray, and an array of five channels."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,18 @@ class Served:
     manifest: Manifest
     folder: Path
 
-    def sample(self, name: str = "image") -> bytes:
-        """The picture of an input of the first sample."""
-        return (self.folder / self.manifest.samples[0].inputs[name]).read_bytes()
+    @property
+    def main(self) -> str:
+        """The name of the main input."""
+        return self.manifest.inputs[0].name
+
+    def sample(self) -> bytes:
+        """The main input of the first sample."""
+        return self.files()[self.main]
+
+    def files(self) -> dict[str, bytes]:
+        """Every input of the first sample, as parts of a request."""
+        return {name: (self.folder / path).read_bytes() for name, path in self.manifest.samples[0].inputs.items()}
 
 
 def _config(data: Path, family: str, kind: str) -> TrainConfig:
@@ -69,6 +79,8 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     kind, _, way = kind.partition("-")
     if way:
         make_unpaired(root / "data")
+    elif kind == "several":
+        make_several(root / "data")
     else:
         make_dataset(root / "data", kind)
     run_training(_config(root / "data", family, kind), root / "run", Placement(accelerator="cpu"))
@@ -90,7 +102,7 @@ def _translate(served: Served, seed: int, **files: bytes) -> np.ndarray:  # type
 
 
 def test_trained_model_answers_with_a_picture(served: Served) -> None:
-    picture = _translate(served, 1, image=served.sample())
+    picture = _translate(served, 1, **served.files())
     assert picture.shape == (SIDE, SIDE, 3)
     assert picture.std() > 0
 
@@ -108,13 +120,13 @@ def test_server_gives_the_picture_that_the_exporter_wrote(served: Served) -> Non
 
 
 def test_self_test_of_the_exported_model_passes(served: Served) -> None:
-    _translate(served, 1, image=served.sample())
+    _translate(served, 1, **served.files())
     statuses = {entry["id"]: entry["status"] for entry in served.client.get("/models").json()["models"]}
     assert statuses[served.manifest.id] == "ready"
 
 
 def test_seeds_reproduce_and_vary(served: Served) -> None:
-    first, again, other = (_translate(served, seed, image=served.sample()) for seed in (1, 1, 2))
+    first, again, other = (_translate(served, seed, **served.files()) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert served.manifest.latent is None or (first != other).any()
 
@@ -131,6 +143,27 @@ def test_hints_change_the_picture(served: Served) -> None:
     assert (_translate(served, 1, image=served.sample(), hints=file.getvalue()) != plain).any()
 
 
+def test_every_input_is_needed_and_decides(served: Served) -> None:
+    files = served.files()
+    if len(files) == 1:
+        assert not [spec.name for spec in served.manifest.inputs if not spec.optional and spec.name != served.main]
+        return
+    assert [(spec.name, spec.kind, spec.channels) for spec in served.manifest.inputs] == [
+        ("geology", "labels", 1),
+        ("relief", "gray", 1),
+        ("bands", "photo", 5),
+    ]
+    picture = _translate(served, 1, **files)
+    last = served.manifest.samples[-1]
+    for name in files:
+        other = (served.folder / last.inputs[name]).read_bytes()
+        assert (_translate(served, 1, **{**files, name: other}) != picture).any()
+        rest = {key: content for key, content in files.items() if key != name}
+        refused = served.client.post(f"/translate/{served.manifest.id}", files=rest)
+        assert refused.status_code == 422
+        assert f"needs the input '{name}'" in refused.json()["detail"]
+
+
 def test_broken_folder_beside_it_is_reported(served: Served) -> None:
     listing = served.client.get("/models").json()
     (broken,) = listing["broken"]
@@ -143,4 +176,4 @@ def test_model_card_and_samples_are_served(served: Served) -> None:
     model = f"/models/{served.manifest.id}"
     assert "What it learned from" in served.client.get(f"{model}/card").text
     assert served.client.get(f"{model}/preview").headers["content-type"] == "image/png"
-    assert served.client.get(f"{model}/samples/0", params={"part": "image"}).content == served.sample()
+    assert served.client.get(f"{model}/samples/0", params={"part": served.main}).content == served.sample()

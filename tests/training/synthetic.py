@@ -72,6 +72,32 @@ def make_dataset(root: Path, kind: Literal["line", "labels", "gray"] = "line", o
     return info
 
 
+def make_several(root: Path, origin: Origin = FREE) -> DatasetInfo:
+    """Writes a prepared set of three inputs: labels, a gray relief and five bands, none of which tells all of the picture."""
+    splits = {}
+    for split, count, seed in (("train", 8, 0), ("val", 5, 1)):
+        labels = make_pairs("labels", count, seed)
+        generator = np.random.default_rng(seed + 100)
+        relief = np.linspace(0, 255, SIDE)[None, None, :, None] * generator.random((count, 1, 1, 1))
+        bands = generator.integers(0, 256, (count, SIDE, SIDE, 5), dtype=np.uint8)
+        others = {"relief": np.repeat(relief, SIDE, axis=1).astype(np.uint8), "bands": bands}
+        target = (labels.target // 2 + others["relief"] // 4 + bands[..., :3] // 4).astype(np.uint8)
+        splits[split] = Pairs(labels.names, labels.source, target, others)
+    inputs = (describe("labels", "geology"), describe("gray", "relief"), describe("photo", "bands", channels=5))
+    info = DatasetInfo(
+        recipe="squares",
+        title={"en": "Maps", "ja": "地図"},
+        inputs=inputs,
+        size=SIDE,
+        counts={split: len(pairs.names) for split, pairs in splits.items()},
+        rejects={},
+        origin=origin,
+        sha256=digest(splits),
+    )
+    write_dataset(root, info, splits)
+    return info
+
+
 def make_discs(count: int, color: tuple[int, int, int], ground: int, seed: int = 0) -> Pictures:
     """Discs of one colour at random places on gray ground that is not quite even, as no photo's is."""
     generator, axis = np.random.default_rng(seed), np.arange(SIDE)
