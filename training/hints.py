@@ -60,10 +60,16 @@ def _foreground_points(target: Tensor, count: int, generator: torch.Generator) -
 
 
 def _colors_at(image: Tensor, points: Tensor) -> Tensor:
-    """Colour around each point, averaged over 5x5 pixels: (N, K, 3)."""
-    smooth = F.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False).flatten(2)  # (N, 3, H * W)
-    index = points[..., 0].long() * image.shape[-1] + points[..., 1].long()
-    return smooth.gather(2, index[:, None].expand(-1, 3, -1)).transpose(1, 2)
+    """Colour around each point, averaged over those of 5x5 pixels that lie in the picture: (N, K, 3)."""
+    height, width = image.shape[2:]
+    steps = torch.arange(-2, 3, device=image.device)
+    rows = (points[..., 0].long()[..., None, None] + steps[:, None]).expand(*points.shape[:2], 5, 5)  # (N, K, 5, 5)
+    columns = (points[..., 1].long()[..., None, None] + steps).expand_as(rows)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    places = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(1)  # (N, K * 25)
+    colors = image.flatten(2).gather(2, places[:, None].expand(-1, 3, -1)).unflatten(2, (-1, 25))  # (N, 3, K, 25)
+    weights = inside.flatten(2)[:, None].to(image.dtype)
+    return ((colors * weights).sum(dim=3) / weights.sum(dim=3)).transpose(1, 2)
 
 
 def _turn_hue(image: Tensor, angle: Tensor) -> Tensor:
