@@ -105,3 +105,30 @@ def test_dilation_is_the_largest_value_of_a_square(radius: int) -> None:
     ink = torch.rand(2, 1, 24, 31, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.max_pool2d(ink, 2 * radius + 1, stride=1, padding=radius)
     assert torch.equal(_dilate(ink, radius), expected)
+
+
+def test_all_inputs_get_the_geometry_of_their_target() -> None:
+    """Labels by nearest, a second gray and five more channels by bilinear sampling: all at the place of the target."""
+    mark = torch.zeros(4, SIZE, SIZE, 1, dtype=torch.uint8)
+    mark[:, 8:20, 10:18] = 1
+    others = (SourceSpec("gray", 1, name="relief"), SourceSpec("photo", 5, name="bands"))
+    spec = SourceSpec("labels", 1, 2, "geology", others)
+    augment = PairAugment(AugmentConfig(image_size=SIZE, zoom_min=1.0, zoom_max=1.6), spec)
+    gray = mark * 255
+    source, target = augment(mark, gray.expand(-1, -1, -1, 3), _seed(), [gray, gray.expand(-1, -1, -1, 5)])
+    assert source.shape == (4, spec.condition_channels, SIZE, SIZE)
+    labels, rest = source[:, :2], source[:, 2:]
+    assert set(labels.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(rest, target[:, :1].expand(-1, 6, -1, -1))
+    assert ((labels[:, 1] > 0) == (target[:, 0] > 0)).float().mean() > 0.97  # nearest against bilinear, along the edge
+    assert not torch.equal(labels[0], labels[1])
+
+
+def test_other_inputs_do_not_change_what_becomes_of_the_main_one() -> None:
+    picture = _picture()
+    pair = (picture, picture.expand(-1, -1, -1, 3))
+    alone, _ = _augment(**ALL_MOVES, line_thicken_px=2.0)(*pair, _seed())
+    config = AugmentConfig(image_size=SIZE, **ALL_MOVES, line_thicken_px=2.0)  # type: ignore[arg-type]
+    spec = SourceSpec("line", others=(SourceSpec("gray", name="relief"),))
+    both, _ = PairAugment(config, spec)(*pair, _seed(), [picture])
+    assert torch.equal(both[:, :1], alone)

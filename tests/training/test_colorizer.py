@@ -129,3 +129,13 @@ def test_colour_is_not_changed_where_the_discriminator_sees_ycbcr(tiny_config: B
     config = {"discriminator": {"augment": ["color"]}, "color": {"generator": "ycbcr", "discriminator": "ycbcr"}}
     with pytest.raises(ValueError, match=r"'discriminator\.augment' holds 'color'.*discriminator is 'ycbcr'"):
         Colorizer(tiny_config(family="colorizer", **config), GRAY, fabric)
+
+
+def test_several_inputs_cannot_be_colourised(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    with pytest.raises(ValueError, match="takes one input, but the data set has 2; use 'pix2pix'"):
+        Colorizer(tiny_config(family="colorizer"), SourceSpec("gray", others=(SourceSpec("gray", name="relief"),)), fabric)
+
+
+def test_graph_takes_its_input_by_the_name_in_the_data_set(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    family = Colorizer(tiny_config(family="colorizer"), SourceSpec("gray", name="scan"), fabric)
+    assert family.exportable().image_names == ("scan",)

@@ -1,12 +1,13 @@
 """Prepared sets: what is written is what is read, and what is wrong is said."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.synthetic import SIDE, make_dataset, make_pairs
+from tests.training.synthetic import SIDE, make_dataset, make_pairs, make_several
 from training.datasets import DatasetError, PairedDataset, Pairs, digest, displayable, read_info, write_dataset
 
 
@@ -100,3 +101,43 @@ def test_labels_are_shown_in_palette_colors(tmp_path: Path) -> None:
     info = make_dataset(tmp_path / "set", "labels")
     shown = displayable(np.array([[[0], [1], [2]]], np.uint8), info.main)
     np.testing.assert_array_equal(shown, [[[0, 0, 128], [255, 0, 0], [0, 255, 0]]])
+
+
+def test_sets_of_version_1_still_open(tmp_path: Path) -> None:
+    """That version knew one input, whose description stood among the set's own."""
+    info = make_dataset(tmp_path / "set", "labels")
+    told = json.loads((tmp_path / "set" / "dataset.json").read_text("utf-8"))
+    (main,) = told.pop("inputs")
+    for newer in ("prepare", "format_version"):
+        told.pop(newer)
+    flat = {key: value for key, value in main.items() if key not in ("name", "values")}
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({"format_version": 1, **flat, **told}), "utf-8")
+    dataset = PairedDataset.open(tmp_path / "set", "train")
+    assert dataset.info == info
+    assert list(dataset.inputs()) == ["image"]
+
+
+def test_several_inputs_are_read_as_they_were_written(tmp_path: Path) -> None:
+    info = make_several(tmp_path / "set")
+    dataset = PairedDataset.open(tmp_path / "set", "val")
+    assert list(dataset.inputs()) == [spec.name for spec in info.inputs] == ["geology", "relief", "bands"]
+    assert {name: images.shape for name, images in dataset.inputs(slice(2)).items()} == {
+        "geology": (2, SIDE, SIDE, 1),
+        "relief": (2, SIDE, SIDE, 1),
+        "bands": (2, SIDE, SIDE, 5),
+    }
+    every = {split: PairedDataset.open(tmp_path / "set", split) for split in info.counts}
+    assert digest({k: Pairs(d.names, d.source, d.target, d.others) for k, d in every.items()}) == info.sha256
+
+
+def test_missing_array_of_an_input_is_named(tmp_path: Path) -> None:
+    make_several(tmp_path / "set")
+    (tmp_path / "set" / "train" / "input-relief.npy").unlink()
+    with pytest.raises(DatasetError, match=r"input-relief\.npy' is missing"):
+        PairedDataset.open(tmp_path / "set", "train")
+
+
+def test_pairs_with_too_few_pictures_of_an_input_are_refused() -> None:
+    pairs = make_pairs("line", 3)
+    with pytest.raises(ValueError, match="do not pair up"):
+        Pairs(pairs.names, pairs.source, pairs.target, {"relief": pairs.source[:2]})

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageDraw
+from typer.testing import CliRunner
 
 from tests.training.synthetic import SIDE
+from training.__main__ import app
+from training.config import ConfigError
 from training.datasets import DatasetInfo, PairedDataset, read_info
 from training.material import source_spec
 from training.prepare import prepare_pairs
@@ -398,3 +401,28 @@ def test_listing_pairs_by_path_in_folders_of_any_depth(tmp_path: Path) -> None:
 
 def test_recipe_is_listed_with_what_it_needs() -> None:
     assert "--side-by-side" in pairs.NEEDS
+
+
+def test_command_prepares_a_set_and_says_what_it_took_inputs_for(maps: Path) -> None:
+    options = [f"--input=geology={maps / 'geology'}", f"--input=relief={maps / 'relief'}", f"--target={maps / 'target'}"]
+    result = CliRunner().invoke(app, ["prepare", "pairs", *options, "--size=32", f"--out={maps / 'set'}"])
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.output.split())
+    assert "Input 'geology': labels of 3 classes: #" in shown
+    assert "Input 'relief': gray, values from 0.0% to 47.3% of their scale" in shown
+    assert read_info(maps / "set").size == 32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["pairs", "--source=x"], "takes no --source"),
+        (["pairs", "--csv=x", "--direction=up"], "--direction is 'up'"),
+        (["pairs", "--a=x"], "--a and --b belong to the recipe 'unpaired'"),
+        (["photos", "--csv=x"], "belong to the recipe 'pairs', not to 'photos'"),
+    ],
+)
+def test_options_of_other_recipes_are_refused(arguments: list[str], wrong: str) -> None:
+    result = CliRunner().invoke(app, ["prepare", *arguments])
+    assert isinstance(result.exception, ConfigError)
+    assert wrong in str(result.exception)

@@ -200,3 +200,32 @@ def test_family_learns_with_augmentation(tiny_config: BuildConfig, fabric: Fabri
     for _ in range(80):
         last = family.step(batch)["l1"]
     assert last < first / 4
+
+
+def test_every_input_decides_the_picture(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    spec = SourceSpec("labels", 1, 3, "geology", (SourceSpec("gray", name="relief"), SourceSpec("photo", 5, name="bands")))
+    torch.manual_seed(0)
+    exportable = Pix2Pix(tiny_config(hints={"enabled": True}), spec, fabric).exportable()
+    assert exportable.image_names == ("geology", "relief", "bands", "hints")
+    assert exportable.latent is not None
+    rest = [torch.zeros(2, TINY, TINY, 4, dtype=torch.uint8), torch.ones(2, *exportable.latent.shape)]
+    images = [torch.ones(2, TINY, TINY, channels, dtype=torch.uint8) for channels in (1, 1, 5)]
+    made = exportable.module(*images, *rest)
+    for k in range(3):
+        changed = [image.clone() for image in images]
+        changed[k][:, 8:20, 8:20] = 2 if k == 0 else 250
+        assert not torch.equal(exportable.module(*changed, *rest), made)
+
+
+def test_family_learns_from_several_inputs_what_one_does_not_tell(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    """The colour depends on the second input alone."""
+    labels, target = tiny_pairs(4, "labels")
+    relief = target.mean(axis=3, keepdims=True).astype("uint8")
+    spec = SourceSpec("labels", 1, 3, "geology", (SourceSpec("gray", name="relief"),))
+    batch = held_out_batch(labels, target, spec, torch.device("cpu"), has_hints=False, others_u8=[relief])
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(), spec, fabric)
+    first = family.step(batch)["l1"]
+    for _ in range(80):
+        last = family.step(batch)["l1"]
+    assert last < first / 4
