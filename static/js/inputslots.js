@@ -112,7 +112,7 @@ export class InputSlots {
     const format = inputFormat(slot.input, words);
     if (isEmpty) return words.t(slot.input.optional ? "inputs.optional" : "inputs.required", { format });
     const name = slot instanceof PhotoSurface ? slot.shown?.photo.name : "";
-    return name || format;
+    return name || format[0].toUpperCase() + format.slice(1);
   }
 
   /** The words of the sheet, where the usual ones would not tell which input it is or what it takes. */

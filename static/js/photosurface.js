@@ -3,7 +3,7 @@
  * another crop can start from the whole photo. While a camera runs, its frames are shown instead and belong to no step.
  */
 
-import { boxOf, wholeCrop } from "./cropgeometry.js";
+import { boxOf, isWhole, wholeCrop } from "./cropgeometry.js";
 import { contain, fineScale } from "./geometry.js";
 import { isArrayInput } from "./inputs.js";
 import { shrink, writeNpy } from "./npy.js";
@@ -159,10 +159,18 @@ export class PhotoSurface {
     const context = /** @type {CanvasRenderingContext2D} */ (this.small.getContext("2d", { willReadFrequently: true }));
     context.imageSmoothingQuality = "high";
     context.clearRect(0, 0, this.size.width, this.size.height);
-    context.drawImage(this.canvas, 0, 0, this.size.width, this.size.height);
+    context.drawImage(this.#exact ?? this.canvas, 0, 0, this.size.width, this.size.height);
     const rgba = context.getImageData(0, 0, this.size.width, this.size.height).data;
     const data = overBackground(rgba, this.input.background);
     return encodePng({ ...this.size, channels: this.input.background.length === 1 ? 1 : 3, data });
+  }
+
+  /** A photo that has the model's size already, which a way over the finer canvas would change a little. */
+  get #exact() {
+    const now = this.#visible;
+    if (!now || !isWhole(now.crop, this.size)) return null;
+    const { width, height } = now.photo.size;
+    return width === this.size.width && height === this.size.height ? now.photo.screen : null;
   }
 
   /** @param {Photo} photo */

@@ -264,11 +264,46 @@ def test_words_and_tools_follow_the_kind_of_model(photo: Studio) -> None:
 
 def test_examples_are_a_gallery_and_one_opens(photo: Studio) -> None:
     before = photo.drawing()
-    assert photo.page.locator(".gallery .example").count() == 2
+    assert photo.page.inner_text("#examples-heading") == "Free samples"
+    assert photo.page.locator(".gallery figcaption").all_inner_texts() == ["Sample 1", "Sample 2"]
+    assert photo.page.inner_text("#example-credit") == "From Computed pictures (CC0-1.0)"
     photo.page.click("[data-sample='1']")
     photo.wait("document.querySelector('#announcer').textContent.includes('Sample 2')")
     wait_full(photo)
     assert not np.array_equal(photo.drawing(), before)
+
+
+@pytest.mark.parametrize("options", [{}, PHONE])
+def test_empty_sheet_offers_samples(open_studio: OpenStudio, options: dict[str, object]) -> None:
+    studio = open_studio("demo-photo", **options)
+    before = studio.drawing()
+    studio.page.click("#clear")
+    assert "No photo at hand?" in studio.page.inner_text("#empty-samples")
+    offered = studio.page.locator("#empty-row button")
+    assert offered.count() == 2
+    box = studio.page.locator("#empty-samples").bounding_box()
+    sheet = studio.page.locator("#drawing").bounding_box()
+    assert box is not None
+    assert sheet is not None
+    assert sheet["y"] <= box["y"]
+    assert box["y"] + box["height"] <= sheet["y"] + sheet["height"]
+    if options:
+        offered.first.tap()
+    else:
+        offered.first.focus()
+        studio.press("Enter")
+    studio.wait("document.querySelector('#announcer').textContent.includes('Sample 1')")
+    assert studio.page.is_hidden("#empty")
+    wait_full(studio)
+    assert np.array_equal(studio.drawing(), before)
+
+
+def test_models_of_drawings_have_no_gallery(open_studio: OpenStudio) -> None:
+    studio = open_studio("demo-labels")
+    assert studio.page.inner_text("#examples-heading") == "Examples"
+    assert studio.page.is_hidden("#example-credit")
+    studio.clear()
+    assert studio.page.is_hidden("#empty-samples")
 
 
 def test_busy_server_is_asked_again_for_the_full_size(photo: Studio, watch: Watch) -> None:
@@ -408,6 +443,7 @@ def test_two_fingers_zoom_the_large_view(open_studio: OpenStudio) -> None:
         ({}, None),
         ({"color_scheme": "dark"}, "[data-tool=crop]"),
         (PHONE, "[data-tool=crop]"),
+        (PHONE, "#clear"),
         ({}, "#camera-button"),
         ({}, "#look"),
         ({"color_scheme": "dark"}, "#several"),
