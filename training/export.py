@@ -39,13 +39,13 @@ from server.manifest import (
 )
 from server.manifest import PaletteEntry as ManifestPaletteEntry
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, PairedDataset, displayable
-from training.evaluate import Evaluation, with_dabs
+from training.evaluate import Evaluation
 from training.families.protocol import Exportable
+from training.gallery import gallery, in_strips, stand_in
 from training.judge import judged
 from training.model_card import Card, write_card
 from training.offers import Labelling, offers
 from training.onnx_graph import TRACE_BATCH, ExportError, rounded_to_half, write_graph
-from training.recipes import RECIPES
 from training.recipes.recipe import Drawing
 from training.serving import graph_feeds, translate, without_hints
 from training.trained import TrainedRun
@@ -53,7 +53,6 @@ from training.trained import TrainedRun
 PARITY_BATCHES = (1, 4)
 PARITY_MAX_STEPS = 1
 PREVIEW_SIDE = 256
-HELD_OUT_SAMPLES = 3
 FIRST_SEED = 1
 
 
@@ -253,7 +252,7 @@ def _describe(
     size = graph_size(info, exportable)
     drawings = gallery(held_out, exportable.image_names)
     samples = _write_samples(folder / "samples", exportable, drawings, info)
-    first = drawings[0] if drawings else _stand_in(info, exportable)
+    first = drawings[0] if drawings else stand_in(info, exportable.image_names)
     golden = _write_samples(folder / "golden", exportable, [first], info)[0]
     _write_preview(folder, first, golden.output, info)
     manifest = Manifest(
@@ -292,50 +291,6 @@ def _describe(
         weaknesses=labelling.weaknesses,
     )
     write_card(folder / "README.md", card)
-
-
-def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing]:
-    """Drawings to show: the recipe's own, and held-out pairs where their licence lets them be shipped."""
-    info = held_out.info
-    recipe = RECIPES.get(info.recipe)
-    drawn = recipe.drawings(info.size, info.main.line_width_px) if recipe else ()
-    if info.origin.free_samples:
-        chosen = np.linspace(0, len(held_out) - 1, min(HELD_OUT_SAMPLES, len(held_out))).round().astype(int)
-        drawn = (*drawn, *(_held_out_drawing(held_out, int(k)) for k in chosen))
-    kept: dict[bytes, Drawing] = {}
-    for drawing in drawn:
-        inputs = {name: drawing.inputs[name] for name in image_names if name in drawing.inputs}
-        # Without a hints input, a drawing with and without hints is the same drawing.
-        kept.setdefault(b"".join(pixels.tobytes() for pixels in inputs.values()), Drawing(drawing.title, inputs))
-    return list(kept.values())
-
-
-def _held_out_drawing(held_out: PairedDataset, k: int) -> Drawing:
-    number = k + 1
-    title = {"en": f"Held-out example {number}", "ja": f"学習に使っていない例 {number}"}
-    return Drawing(title, {name: images[0] for name, images in without_hints(held_out.inputs(slice(k, k + 1))).items()})
-
-
-def _stand_in(info: DatasetInfo, exportable: Exportable) -> Drawing:
-    """What the self-test is given when no picture may be shipped: empty canvases, and for photos test cards.
-
-    A photo of one value leaves norms nothing but rounding errors to magnify, and no two machines round alike.
-    """
-    inputs = {name: np.zeros((info.size, info.size, 4), np.uint8) for name in exportable.image_names if name == "hints"}
-    for spec in info.inputs:
-        is_picture = spec.kind in ("photo", "gray")
-        blank = np.full((info.size, info.size, spec.channels), spec.background, np.uint8)
-        inputs[spec.name] = _test_card(info.size, spec.channels) if is_picture else blank
-    is_empty = all(spec.kind in ("line", "labels") for spec in info.inputs)
-    title = {"en": "Empty canvas", "ja": "白紙"} if is_empty else {"en": "Test card", "ja": "テストカード"}
-    return Drawing(title, inputs)
-
-
-def _test_card(side: int, channels: int) -> ImagesU8:
-    """Planes that change in as many directions and steps, (side, side, channels)."""
-    y, x = np.mgrid[0:side, 0:side] / side
-    planes = [x, y, *((x + y) * steps % 1 for steps in range(2, channels))]
-    return np.stack([np.round(plane * 255).astype(np.uint8) for plane in planes[:channels]], axis=-1)
 
 
 def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Drawing], info: DatasetInfo) -> tuple[Sample, ...]:
@@ -384,21 +339,11 @@ def _write_preview(folder: Path, drawing: Drawing, output: str, info: DatasetInf
     """Drawing and result side by side, for the model picker; of several inputs each has a strip of the drawing's place."""
     card = Image.new("RGB", (2 * PREVIEW_SIDE, PREVIEW_SIDE), "white")
     with Image.open(folder / output) as result:
-        pictures = (Image.fromarray(_in_strips(drawing, info)), result.convert("RGB"))
+        pictures = (Image.fromarray(in_strips(drawing, info)), result.convert("RGB"))
     for place, picture in enumerate(pictures):
         tile = picture.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
         card.paste(tile, (place * PREVIEW_SIDE, 0))
     card.save(folder / "preview.png", optimize=True)
-
-
-def _in_strips(drawing: Drawing, info: DatasetInfo) -> ImagesU8:
-    """All inputs in one picture, (H, W, 3): from left to right a strip of each, colour hints laid over the first."""
-    shown = [displayable(drawing.inputs[spec.name], spec) for spec in info.inputs]
-    if "hints" in drawing.inputs:
-        shown[0] = with_dabs(shown[0], drawing.inputs["hints"])
-    borders = np.linspace(0, info.size, len(shown) + 1).round().astype(int)
-    strips = [picture[:, borders[k] : borders[k + 1]] for k, picture in enumerate(shown)]
-    return np.concatenate(strips, axis=1)
 
 
 def _latent(exportable: Exportable) -> Latent | None:

@@ -19,9 +19,10 @@ from server.manifest import Manifest
 from tests.training.synthetic import FREE, SIDE, make_dataset
 from training.datasets import PairedDataset
 from training.evaluate import Evaluation
-from training.export import Exported, Labelling, export_model, gallery, measure_parity
+from training.export import Exported, Labelling, export_model, measure_parity
 from training.families.protocol import Exportable, LatentSpec
 from training.figures import Figures
+from training.gallery import gallery
 from training.onnx_graph import (
     HALF_MIN_ELEMENTS,
     ExportError,
