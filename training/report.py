@@ -28,7 +28,7 @@ figure { margin: 0; } figcaption { font-weight: 600; }
 svg { width: 100%; height: auto; } polyline { fill: none; stroke: #2a6fdb; stroke-width: 1.5; }
 svg text { font-size: 11px; fill: currentColor; } svg line { stroke: currentColor; opacity: 0.25; }
 img { max-width: 100%; } table { border-collapse: collapse; } th, td { padding: 0.2rem 0.8rem; text-align: left; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } pre { overflow-x: auto; }
+th.number, td.number { text-align: right; } td.number { font-variant-numeric: tabular-nums; } pre { overflow-x: auto; }
 """
 
 
@@ -135,7 +135,8 @@ def _weights(evaluation: Evaluation, names: Sequence[str]) -> str:
 
 def _table(heads: Sequence[str], names: Sequence[str], rows: Sequence[tuple[Sequence[str], Figures]]) -> str:
     """Figures by name, a row each, behind words that tell what they are of."""
-    head = "".join(f"<th>{title}</th>" for title in (*heads, *(FIGURE_TITLES[name] for name in names)))
+    head = "".join(f"<th>{title}</th>" for title in heads)
+    head += "".join(f'<th class="number">{FIGURE_TITLES[name]}</th>' for name in names)
     body = "".join(
         "<tr>"
         + "".join(f"<td>{html.escape(word)}</td>" for word in words)
