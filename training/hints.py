@@ -69,7 +69,8 @@ def _colors_at(image: Tensor, points: Tensor) -> Tensor:
     places = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).flatten(1)  # (N, K * 25)
     colors = image.flatten(2).gather(2, places[:, None].expand(-1, 3, -1)).unflatten(2, (-1, 25))  # (N, 3, K, 25)
     weights = inside.flatten(2)[:, None].to(image.dtype)
-    return ((colors * weights).sum(dim=3) / weights.sum(dim=3)).transpose(1, 2)
+    means: Tensor = (colors * weights).sum(dim=3) / weights.sum(dim=3)
+    return means.transpose(1, 2)
 
 
 def _turn_hue(image: Tensor, angle: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.optim import Adam
 
 from training.colorspace import rgb_to_ycbcr, ycbcr_to_rgb
 from training.families.protocol import Batch
+from training.networks.doubling import ResizeConvolution
 
 POOL_CAPACITY = 50
 
@@ -92,9 +93,12 @@ class PlainCycleGAN:
 
 
 def plain_copy(network: nn.Module) -> nn.Module:
-    """Float32 and contiguous. In evaluation mode, which switches nothing here but our quicker way of doubling."""
+    """Float32 and contiguous; where the resolution is doubled, two operators one after the other, as they are written down."""
     plain: nn.Module = copy.deepcopy(network).float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return plain.requires_grad_(True).eval()
+    for name, module in list(plain.named_modules()):
+        if isinstance(module, ResizeConvolution):
+            plain.set_submodule(name, module.plain())
+    return plain.requires_grad_(True)
 
 
 def _adam(networks: Iterable[nn.Module]) -> Adam:

@@ -1,4 +1,4 @@
-"""Twice the resolution by nearest neighbour and a convolution, and a quicker way to compute it."""
+"""Twice the resolution by nearest neighbour and a convolution, computed the quick way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ResizeConvolution(nn.Sequential):
 
     Each pair of enlarged pixels holds one value twice, so the taps that fall on it can be added up beforehand. What results is
     a 4x4 transposed convolution with stride 2: 4 products for each result in place of 9, and the enlarged map is never
-    written. Training uses that form; the served graph keeps the two plain operators, which runtimes have in their quick form.
+    written. Weights are learned, kept and exported as the 3x3 kernel; runtimes fold the sums when they load a graph.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
@@ -20,14 +20,15 @@ class ResizeConvolution(nn.Sequential):
         super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
 
     def forward(self, features: Tensor) -> Tensor:
-        if not self.training:
-            plain: Tensor = self[1](self[0](features))
-            return plain
         convolution: nn.Conv2d = self[1]  # type: ignore[assignment]
         weight = convolution.weight
         if weight.is_contiguous(memory_format=torch.channels_last):
             features = features.contiguous(memory_format=torch.channels_last)
         return F.conv_transpose2d(features, folded(weight), convolution.bias, stride=2, padding=1)
+
+    def plain(self) -> nn.Sequential:
+        """The same as two operators, one after the other."""
+        return nn.Sequential(*self)
 
 
 def folded(weight: Tensor) -> Tensor:
