@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.recipes.pair_files import Direction, Sources
     from training.recipes.pairs import Told
     from training.trained import Weights
+    from training.unpaired import UnpairedInfo
 
 app = typer.Typer(
     name="inkwash-train", help="From a folder of images to a model that others can draw on.", no_args_is_help=True
@@ -54,7 +55,7 @@ def prepare(
 ) -> None:
     """Makes a data set of pairs, or of two folders of photos, with counts, a preview sheet and the licence."""
     from training.prepare import prepare as prepare_dataset
-    from training.recipes import pairs, unpaired
+    from training.recipes import UNPAIRED_RECIPES, pairs, unpaired
     from training.recipes.pair_files import Sources
 
     if recipe == "list":
@@ -65,6 +66,11 @@ def prepare(
         return
     if a or b:
         raise ConfigError(f"--a and --b belong to the recipe '{unpaired.NAME}', not to '{recipe}'; leave them out.")
+    if recipe in UNPAIRED_RECIPES:
+        from training.prepare import prepare_domains
+
+        _tell_domains(prepare_domains(recipe, source, out or Path("data") / recipe, size), out or Path("data") / recipe)
+        return
     if recipe == pairs.NAME:
         sources = Sources(input_ or (), target, side_by_side, _direction(direction), csv)
         _prepare_pairs(source, sources, pairs.Told(kind or (), palette or ()), out or Path("data") / recipe, size)
@@ -84,7 +90,10 @@ def _prepare_unpaired(source: Path | None, a: Path | None, b: Path | None, out: 
 
     if source or not a or not b:
         raise ConfigError(f"Recipe '{unpaired.NAME}' needs {unpaired.NEEDS}, and no --source.")
-    info = prepare_unpaired(a, b, out, size)
+    _tell_domains(prepare_unpaired(a, b, out, size), out)
+
+
+def _tell_domains(info: UnpairedInfo, out: Path) -> None:
     counts = ", ".join(f"{n['a']} and {n['b']} {split}" for split, n in info.counts.items())
     left_out = sum(sum(reasons.values()) for reasons in info.rejects.values())
     console.print(f"Wrote {counts} pictures to {out}; left out {left_out}, see dataset.json. Look at {out}/preview.png.")
@@ -246,9 +255,10 @@ def _weights(name: str | None) -> Weights | None:
 
 
 def _list_recipes() -> None:
-    from training.recipes import RECIPES, pairs, unpaired
+    from training.recipes import RECIPES, UNPAIRED_RECIPES, pairs, unpaired
 
     needs = {recipe.name: recipe.needs for recipe in RECIPES.values()}
+    needs |= {recipe.name: recipe.needs for recipe in UNPAIRED_RECIPES.values()}
     needs |= {pairs.NAME: pairs.NEEDS, unpaired.NAME: unpaired.NEEDS}
     for name, words in needs.items():
         console.print(f"[bold]{name}[/]  needs {words}", highlight=False)

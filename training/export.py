@@ -86,15 +86,22 @@ def export_run(trained: TrainedRun, models: Path, model_id: str | None = None) -
         ExportError: A graph cannot be exported or does not agree with PyTorch.
     """
     return tuple(
-        export_model(offer.exportable, offer.held_out, models, offer.labelling, offer.evaluation)
+        export_model(offer.exportable, offer.held_out, models, offer.labelling, offer.evaluation, offer.drawings)
         for offer in offers(trained, judged(trained), model_id)
     )
 
 
 def export_model(
-    exportable: Exportable, held_out: PairedDataset, models: Path, labelling: Labelling, evaluation: Evaluation | None
+    exportable: Exportable,
+    held_out: PairedDataset,
+    models: Path,
+    labelling: Labelling,
+    evaluation: Evaluation | None,
+    drawings: Sequence[Drawing] = (),
 ) -> Exported:
     """Writes the folder of one model; an earlier one of that id is replaced at the very end.
+
+    `drawings` are shown in its gallery first.
 
     Raises:
         ExportError: The graph cannot be exported or does not agree with PyTorch.
@@ -107,7 +114,8 @@ def export_model(
         write_graph(exportable, _trace_inputs(exportable, held_out), graph)
         parity = measure_parity(exportable, graph, held_out)
         require_parity(parity)
-        _describe(staging, exportable, held_out, labelling, evaluation, parity)
+        shown = [*drawings, *gallery(held_out, exportable.image_names)]
+        _describe(staging, exportable, held_out, labelling, evaluation, parity, shown)
         folder = models / labelling.model_id
         if folder.exists():
             shutil.rmtree(folder)
@@ -246,11 +254,11 @@ def _describe(
     labelling: Labelling,
     evaluation: Evaluation | None,
     parity: Parity,
+    drawings: Sequence[Drawing],
 ) -> None:
     """Writes everything but the graph."""
     info = held_out.info
     size = graph_size(info, exportable)
-    drawings = gallery(held_out, exportable.image_names)
     samples = _write_samples(folder / "samples", exportable, drawings, info)
     first = drawings[0] if drawings else stand_in(info, exportable.image_names)
     golden = _write_samples(folder / "golden", exportable, [first], info)[0]

@@ -10,8 +10,10 @@ from typing import Any
 from training.datasets import PairedDataset
 from training.evaluate import Evaluation
 from training.families.protocol import Exportable
+from training.recipes import UNPAIRED_RECIPES
 from training.recipes.pairs import NAME as PAIRS
 from training.recipes.pairs import WEAKNESSES as PAIR_WEAKNESSES
+from training.recipes.recipe import Drawing
 from training.recipes.unpaired import WEAKNESSES
 from training.trained import TrainedRun
 from training.unpaired import Domain, UnpairedDataset, UnpairedInfo
@@ -42,12 +44,17 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Offer:
-    """One model of a run."""
+    """One model of a run.
+
+    Attributes:
+        drawings: Finished inputs for its gallery beside those of the recipe.
+    """
 
     exportable: Exportable
     held_out: PairedDataset
     labelling: Labelling
     evaluation: Evaluation
+    drawings: tuple[Drawing, ...] = ()
 
 
 def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = None) -> Iterator[Offer]:
@@ -93,12 +100,23 @@ def _directions(trained: TrainedRun, info: UnpairedInfo, evaluation: Evaluation,
             config=_published_config(trained, data),
             seen_images=trained.images,
             learned_from=" and ".join(f"{info.counts['train'][d]:,} pictures of {info.names[d]}" for d in (source, target)),
-            prepare=f"inkwash-train prepare {info.recipe} --a DIR --b DIR --out {data}",
+            prepare=_preparation(info, data),
             weaknesses=WEAKNESSES,
             tile_overlap=config.tile_overlap,
         )
         figures = tuple(figures for figures in evaluation.figures if figures.name == way)
-        yield Offer(exportable, _inputs(dataset, source), labelling, evaluation.model_copy(update={"figures": figures}))
+        own_evaluation = evaluation.model_copy(update={"figures": figures})
+        yield Offer(exportable, _inputs(dataset, source), labelling, own_evaluation, _own_drawings(info, source))
+
+
+def _preparation(info: UnpairedInfo, data: str) -> str:
+    folders = "--source DIR" if info.recipe in UNPAIRED_RECIPES else "--a DIR --b DIR"
+    return f"inkwash-train prepare {info.recipe} {folders} --out {data}"
+
+
+def _own_drawings(info: UnpairedInfo, domain: Domain) -> tuple[Drawing, ...]:
+    recipe = UNPAIRED_RECIPES.get(info.recipe)
+    return recipe.drawings(domain, info.size) if recipe else ()
 
 
 def _inputs(dataset: UnpairedDataset, domain: Domain) -> PairedDataset:

@@ -23,18 +23,22 @@ class PhotoFolder:
     """The photos of a folder and everything below it, at one size.
 
     Attributes:
+        within: Names of the folders directly below that are read; empty reads all.
         rejects: Relative path -> why it was left out; filled while photos are read.
     """
 
     root: Path
     size: int
     needs_color: bool = False
+    within: frozenset[str] = frozenset()
     rejects: dict[str, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[str, ImagesU8]]:
         """Relative path and pixels (size, size, 3) of each usable photo, in the order of their names."""
         seen: set[bytes] = set()
-        files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        roots = [self.root / name for name in self.within] or [self.root]
+        found = (path for root in roots for path in root.rglob("*"))
+        files = sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
         for path in track(files, description=f"Reading photos, {self.root.name}"):
             name = path.relative_to(self.root).as_posix()
             try:

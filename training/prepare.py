@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from skimage.morphology import skeletonize
 
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, Origin, digest, write_dataset
 from training.download import fetch
-from training.recipes import RECIPES, pairs, unpaired
+from training.recipes import RECIPES, UNPAIRED_RECIPES, pairs, unpaired
 from training.recipes.pair_files import Sources, by_name, list_pairs
 from training.recipes.photos import ORIGIN_FILE, read_origin
-from training.recipes.recipe import Draft, Recipe, SourceError
+from training.recipes.recipe import Draft, Recipe, SourceError, UnpairedDraft
 from training.unpaired import Domain, UnpairedInfo, digest_domains, write_unpaired
 
 STROKE_DRAWINGS, MAGNIFICATION = 150, 4
@@ -65,14 +65,43 @@ def prepare_unpaired(a: Path, b: Path, out: Path, size: int = 256) -> UnpairedIn
     draft = unpaired.build(a, b, size)
     names: dict[Domain, str] = {"a": _words(a), "b": _words(b)}
     title = f"{names['a']} and {names['b']}"
+    described = {"en": title[:1].upper() + title[1:]}
+    return _write_domains(draft, unpaired.NAME, described, names, _joint_origin(read_origin(a), read_origin(b)), out, size)
+
+
+def prepare_domains(recipe_name: str, source: Path | None, out: Path, size: int = 256) -> UnpairedInfo:
+    """Makes a named set of two domains (a key of `UNPAIRED_RECIPES`) at `size` pixels and writes it to `out`.
+
+    Raises:
+        SourceError: `source` is not given, is no folder, or lacks what the recipe reads.
+        DatasetError: `out` holds something else.
+    """
+    recipe = UNPAIRED_RECIPES[recipe_name]
+    if source is None:
+        raise SourceError(f"Recipe '{recipe.name}' reads a folder of yours: give --source DIR with {recipe.needs}.")
+    if not source.is_dir():
+        raise SourceError(f"Source '{source}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
+    draft = recipe.build(source, size)
+    return _write_domains(draft, recipe.name, recipe.title, recipe.names, recipe.origin, out, size)
+
+
+def _write_domains(
+    draft: UnpairedDraft,
+    recipe_name: str,
+    title: Mapping[str, str],
+    names: Mapping[Domain, str],
+    origin: Origin,
+    out: Path,
+    size: int,
+) -> UnpairedInfo:
     info = UnpairedInfo(
-        recipe=unpaired.NAME,
-        title={"en": title[:1].upper() + title[1:]},
-        names=names,
+        recipe=recipe_name,
+        title=dict(title),
+        names=dict(names),
         size=size,
         counts={split: {"a": len(domains.a), "b": len(domains.b)} for split, domains in draft.splits.items()},
         rejects={domain: dict(sorted(Counter(reasons.values()).items())) for domain, reasons in draft.rejects.items()},
-        origin=_joint_origin(read_origin(a), read_origin(b)),
+        origin=origin,
         sha256=digest_domains(draft.splits),
     )
     write_unpaired(out, info, draft.splits)
@@ -187,7 +216,7 @@ def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
 
 def _recipe(name: str) -> Recipe:
     if name not in RECIPES:
-        raise SourceError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+        raise SourceError(f"There is no recipe '{name}'; choose one of {', '.join((*RECIPES, *UNPAIRED_RECIPES))}.")
     return RECIPES[name]
 
 

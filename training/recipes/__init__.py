@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.recipes import facades, flowers, noto_emoji, photos
-from training.recipes.recipe import Recipe
+from training.recipes import facades, flowers, golden_violet, noto_emoji, photos
+from training.recipes.recipe import Recipe, UnpairedRecipe
 
 RECIPES: dict[str, Recipe] = {
     "noto-emoji": noto_emoji.RECIPE,
@@ -11,3 +11,6 @@ RECIPES: dict[str, Recipe] = {
     "flowers": flowers.RECIPE,
     "photos": photos.RECIPE,
 }
+
+UNPAIRED_RECIPES: dict[str, UnpairedRecipe] = {"golden-violet": golden_violet.RECIPE}
+"""Those of two domains in no pairs."""

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets import Origin
 from training.recipes.gray_pairs import WEAKNESSES, build_gray_pairs, drawings
+from training.recipes.oxford_flowers import ORIGIN
 from training.recipes.recipe import Download, Draft, Recipe
-
-NOTICE = """\
-Oxford 102 Category Flower Dataset.
-M-E. Nilsback, A. Zisserman: Automated flower classification over a large number of classes. ICVGIP 2008.
-https://www.robots.ox.ac.uk/~vgg/data/flowers/102/
-
-No licence is stated for the images. Use them for research and do not redistribute them.
-"""
 
 
 def build(source: Path, size: int) -> Draft:
@@ -28,14 +20,7 @@ RECIPE = Recipe(
     kind="gray",
     palette=(),
     background=128,
-    origin=Origin(
-        name="Oxford 102 Category Flower Dataset",
-        home_page="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-        license="none stated; research use",
-        weights_license="Apache-2.0 for the project's part; the photos it learned from state no licence",
-        free_samples=False,
-        notice=NOTICE,
-    ),
+    origin=ORIGIN,
     downloads=(
         Download(
             url="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz",

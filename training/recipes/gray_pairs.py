@@ -38,23 +38,25 @@ def build_gray_pairs(source: Path, size: int, origin: Origin | None = None) -> D
 def drawings(size: int, _line_width_px: float | None) -> tuple[Drawing, ...]:
     """Free photos, gray: a dahlia (CC BY 2.0, see pictures/README.md) and two of scikit-image's (CC0)."""
     photos: tuple[tuple[str, str, ImagesU8], ...] = (
-        ("Dahlia (photo: vultilion, CC BY 2.0)", "ダリア(写真:vultilion、CC BY 2.0)", _read(PICTURES / "dahlia.jpg")),
+        ("Dahlia (photo: vultilion, CC BY 2.0)", "ダリア(写真:vultilion、CC BY 2.0)", read_picture(PICTURES / "dahlia.jpg")),
         ("Cup of coffee (photo: R. Michetti, CC0)", "コーヒー(写真:R. Michetti、CC0)", data.coffee()),  # type: ignore[no-untyped-call]
         ("Cat (photo: S. van der Walt, CC0)", "ねこ(写真:S. van der Walt、CC0)", data.chelsea()),  # type: ignore[no-untyped-call]
     )
     return tuple(
-        Drawing(title={"en": english, "ja": japanese}, inputs={"image": to_luma(_square(photo, size))})
+        Drawing(title={"en": english, "ja": japanese}, inputs={"image": to_luma(square(photo, size))})
         for english, japanese, photo in photos
     )
 
 
-def _read(path: Path) -> ImagesU8:
+def read_picture(path: Path) -> ImagesU8:
+    """RGB pixels of a file, (H, W, 3)."""
     with Image.open(path) as image:
         pixels: ImagesU8 = np.asarray(image.convert("RGB"))
     return pixels
 
 
-def _square(photo: ImagesU8, size: int) -> ImagesU8:
+def square(photo: ImagesU8, size: int) -> ImagesU8:
+    """Cut square around the middle, (size, size, 3)."""
     pixels: ImagesU8 = np.asarray(ImageOps.fit(Image.fromarray(photo), (size, size), Image.Resampling.LANCZOS))
     return pixels
 

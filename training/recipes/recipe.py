@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.datasets import ImagesU8, Origin, Pairs, PaletteEntry
+from training.unpaired import Domain, Domains
 
 
 class SourceError(ValueError):
@@ -71,3 +72,35 @@ class Recipe:
     """(size, line width in pixels where there are lines) -> our own drawings, in no training set."""
     weaknesses: str
     """What a model of this data does badly, a Markdown list for the model card."""
+
+
+@dataclass(frozen=True)
+class UnpairedDraft:
+    """What becomes of two folders, before it is written.
+
+    Attributes:
+        rejects: By domain: file name -> why it was left out.
+    """
+
+    splits: Mapping[str, Domains]
+    rejects: Mapping[Domain, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class UnpairedRecipe:
+    """A named set of two domains: where it comes from and how it is made.
+
+    Attributes:
+        names: What the pictures of a domain show, in a few words.
+        needs: What a source folder must hold, in words for error messages.
+        build: (source folder, size in pixels) -> both domains. Raises `SourceError`.
+        drawings: (domain, size) -> free pictures of that domain for the gallery, in no training set.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    names: Mapping[Domain, str]
+    origin: Origin
+    needs: str
+    build: Callable[[Path, int], UnpairedDraft]
+    drawings: Callable[[Domain, int], tuple[Drawing, ...]]

@@ -6,14 +6,13 @@ Any number, size and format of photos; folders of any depth. It makes no picture
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from training.datasets import ImagesU8
 from training.photos import PhotoFolder, is_held_out
-from training.recipes.recipe import SourceError
+from training.recipes.recipe import SourceError, UnpairedDraft
 from training.unpaired import DOMAINS, Domain, Domains, Pictures
 
 NAME = "unpaired"
@@ -29,40 +28,39 @@ WEAKNESSES = """\
 """
 
 
-@dataclass(frozen=True)
-class UnpairedDraft:
-    """What becomes of two folders, before it is written.
-
-    Attributes:
-        rejects: By domain: file name -> why it was left out.
-    """
-
-    splits: Mapping[str, Domains]
-    rejects: Mapping[Domain, Mapping[str, str]]
-
-
 def build(a: Path, b: Path, size: int) -> UnpairedDraft:
     """Every usable photo of both folders, cut square and held out by a hash of its name.
 
     Raises:
         SourceError: A folder is missing or has too few photos.
     """
+    return build_from({"a": a, "b": b}, size)
+
+
+def build_from(
+    roots: Mapping[Domain, Path], size: int, *, within: Mapping[Domain, frozenset[str]] | None = None
+) -> UnpairedDraft:
+    """As `build`, of the folders directly below each root that `within` names, or of all.
+
+    Raises:
+        SourceError: A folder is missing or has too few photos.
+    """
     photos, rejects = {}, {}
-    for domain, root in zip(DOMAINS, (a, b), strict=True):
-        photos[domain], rejects[domain] = _read(domain, root, size)
+    for domain in DOMAINS:
+        chosen = within[domain] if within else frozenset[str]()
+        photos[domain], rejects[domain] = _read(domain, PhotoFolder(roots[domain], size, within=chosen))
     splits = {split: Domains(_chosen(photos["a"], split), _chosen(photos["b"], split)) for split in ("train", "val")}
     return UnpairedDraft(splits, rejects)
 
 
-def _read(domain: Domain, root: Path, size: int) -> tuple[dict[str, ImagesU8], dict[str, str]]:
-    if not root.is_dir():
-        raise SourceError(f"--{domain} '{root}' is not a folder; recipe '{NAME}' needs {NEEDS}.")
-    folder = PhotoFolder(root, size)
+def _read(domain: Domain, folder: PhotoFolder) -> tuple[dict[str, ImagesU8], dict[str, str]]:
+    if not folder.root.is_dir():
+        raise SourceError(f"--{domain} '{folder.root}' is not a folder; recipe '{NAME}' needs {NEEDS}.")
     photos = dict(folder)
     if len(photos) < FEWEST:
         raise SourceError(
-            f"--{domain} '{root}' has {len(photos)} usable photos ({len(folder.rejects)} were left out); at least {FEWEST} are "
-            "needed, and some hundred make a good model."
+            f"--{domain} '{folder.root}' has {len(photos)} usable photos ({len(folder.rejects)} were left out); at least "
+            f"{FEWEST} are needed, and some hundred make a good model."
         )
     return photos, folder.rejects
 
