@@ -125,7 +125,8 @@ export class InputSlots {
     if (!isArrayInput(input)) return;
     const name = inputTitle(manifest.inputs[0], this.words);
     if (!drawing.slots.length) byId("drawing-heading", HTMLElement).textContent = name;
-    byId("empty-text", HTMLElement).textContent = this.words.t("array.empty", { channels: input.channels });
+    const text = this.words.t("array.empty", { channels: input.channels });
+    for (const id of ["empty-text", "drop-text"]) byId(id, HTMLElement).textContent = text;
   }
 
   #showNeeds() {

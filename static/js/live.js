@@ -27,6 +27,8 @@ export class LiveLoop extends EventTarget {
   /** @type {LiveState} */
   state = "connecting";
   device = "";
+  /** What the server takes in one frame, bytes. */
+  #maxFrameBytes = Infinity;
   /** @type {string | null} */
   #model = null;
   /** @type {WebSocket | null} */
@@ -123,6 +125,8 @@ export class LiveLoop extends EventTarget {
   run() {
     this.#isForced = true;
     this.#wanted++;
+    // From now on a picture is on its way, though the drawing is still to be read.
+    this.#tell(this.state);
     this.#schedule();
   }
 
@@ -170,12 +174,22 @@ export class LiveLoop extends EventTarget {
    */
   #dispatch(socket, request, version) {
     const id = this.#nextId++;
-    this.#inFlight = { id, version, at: performance.now(), request };
     const { seed, params, type } = request;
     const frame = encodeFrame({ id, seed, params, type }, request.inputs);
+    // The server would end the talk, and this would come again with every connection.
+    if (frame.length > this.#maxFrameBytes) return this.#giveUp(version);
+    this.#inFlight = { id, version, at: performance.now(), request };
     socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (frame));
     this.#answerTimer = setTimeout(() => this.#timedOut(), ANSWER_TIMEOUT_MS);
     this.#tell("working");
+  }
+
+  /** @param {number} version - of a drawing that cannot be sent */
+  #giveUp(version) {
+    this.#answered = version;
+    this.#tell("ready");
+    this.dispatchEvent(new CustomEvent("problem", { detail: { code: "frame_too_large" } }));
+    this.#schedule();
   }
 
   async #captureOnce() {
@@ -209,6 +223,7 @@ export class LiveLoop extends EventTarget {
   #receiveText(message) {
     if (message.event === "ready") {
       this.device = message.device ?? this.device;
+      this.#maxFrameBytes = message.max_frame_bytes ?? Infinity;
       this.#failures = 0;
       this.#tell("ready");
       this.#schedule();

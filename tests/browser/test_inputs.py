@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, WebSocket
+from playwright.sync_api import Page, WebSocket, WebSocketRoute
 
 from tests.browser.conftest import OpenStudio, Server, Watch, free_port
 from tests.browser.studio import Pixels, Studio, decode, png
@@ -258,6 +258,21 @@ def test_slots_fit_a_phone(open_studio: OpenStudio) -> None:
     )
     assert len(sizes) == 3
     assert [size for size in sizes if min(size[1:]) < 40] == []
+
+
+def test_frame_that_the_server_would_not_take_is_not_sent(terrain: Studio) -> None:
+    sent: list[object] = []
+
+    def narrow(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: sent.append(message))
+        server.on_message(lambda message: socket.send(str(message).replace("4194304", "100")))
+
+    terrain.page.route_web_socket("**/live/**", narrow)
+    terrain.page.reload()
+    announced(terrain, "too large to be sent")
+    terrain.settle()
+    assert sent == []
 
 
 # --- arrays on the sheet
