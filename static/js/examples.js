@@ -19,7 +19,6 @@ export class Examples {
   #section = byId("examples", HTMLElement);
   #heading = byId("examples-heading", HTMLElement);
   #row = byId("example-row", HTMLElement);
-  #credit = byId("example-credit", HTMLElement);
   #offer = byId("empty-samples", HTMLElement);
   #offerRow = byId("empty-row", HTMLElement);
 
@@ -40,7 +39,7 @@ export class Examples {
 
   draw() {
     const { words } = this;
-    const { samples, training } = this.studio.manifest;
+    const { samples } = this.studio.manifest;
     const isGallery = this.studio.drawing.photo !== null;
     this.#section.hidden = samples.length === 0;
     this.#studio.classList.toggle("has-gallery", isGallery);
@@ -48,9 +47,6 @@ export class Examples {
     this.#heading.dataset.t = isGallery ? "gallery.heading" : "examples.heading";
     this.#heading.textContent = words.t(this.#heading.dataset.t);
     this.#row.replaceChildren(...samples.map((_, k) => this.#button(k, isGallery)));
-    const values = { source: withoutAddress(training.source), license: training.source_license };
-    this.#credit.hidden = !isGallery || !values.source || values.source === "none";
-    this.#credit.textContent = words.t("gallery.credit", values);
     const offer = byId("empty-offer", HTMLElement);
     offer.dataset.t = isArrayInput(this.studio.manifest.inputs[0]) ? "gallery.offer_array" : "gallery.offer";
     offer.textContent = words.t(offer.dataset.t);
@@ -102,11 +98,6 @@ export class Examples {
  */
 function picture(src, side) {
   return make("img", { src, alt: "", width: String(side), height: String(side), loading: "lazy" });
-}
-
-/** @param {string} source - name and home page, as manifests write it */
-function withoutAddress(source) {
-  return source.replace(/[,;]?\s*\(?https?:\/\/\S+/g, "").trim();
 }
 
 /**
