@@ -118,10 +118,15 @@ class Page {
    * @throws {MissingInputError}
    */
   async capture(type) {
+    this.#requireInputs();
     const { drawing, seed, params } = this.studio;
-    const { missing } = drawing;
-    if (missing.length) throw new MissingInputError(missing);
     return { inputs: await drawing.encode(), seed, params, type };
+  }
+
+  /** The picture that is still shown is of other inputs than there are. @throws {MissingInputError} */
+  #requireInputs() {
+    const { missing } = this.studio.drawing;
+    if (missing.length) throw new MissingInputError(missing);
   }
 
   /** While things move, pictures need not be lossless. @returns {Promise<Request | null>} null while an input is missing */
@@ -370,6 +375,7 @@ class Page {
   /** The result at full quality: the one on show if it came lossless, else made again. Of a photo, at the photo's size. */
   async resultPng() {
     if (this.photo.hasPhoto) return this.photo.picture("image/png");
+    this.#requireInputs();
     const { shown } = this.result;
     if (shown?.blob?.type === "image/png") return shown.blob;
     return api.translate(this.studio.manifest.id, await this.capture("image/png"));
