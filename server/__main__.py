@@ -10,7 +10,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from server import logs
 from server.app import create_app, version
@@ -167,7 +167,7 @@ def list_models(models: Models = None) -> None:
 
 
 def _table(catalog: Catalog) -> Table:
-    table = Table("id", "title", "takes", "family", "size", "folder", box=None, pad_edge=False)
+    table = Table(Column("id", no_wrap=True), "title", "takes", "family", "size", "folder", box=None, pad_edge=False)
     for entry in catalog:
         takes = " + ".join(f"{spec.kind.value}{' (optional)' if spec.optional else ''}" for spec in entry.manifest.inputs)
         size = f"{entry.graph.stat().st_size / 2**20:.1f} MB"

@@ -76,7 +76,7 @@ def _origin(card: Card) -> str:
     name = f"[{origin.name}]({origin.home_page})" if origin.home_page else origin.name
     return f"""## What it learned from
 
-{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.{_weights_words(training["config"])}
+{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.{_start_words(training["config"])}{_weights_words(training["config"])}
 Licence of the data: {training["source_license"]}. Licence of these weights: {card.manifest["license"]}.
 
 ```text
@@ -136,6 +136,15 @@ Code version {card.manifest["training"]["code_version"]}.{history}"""
 def _change_words(change: dict[str, Any]) -> str:
     words = ", ".join(f"`{key}` from {was} to {now}" for key, (was, now) in change["changed"].items())
     return f"{words}. {change['reason']}, so training went back to here" if "reason" in change else words
+
+
+def _start_words(config: dict[str, Any]) -> str:
+    start = config.get("init_from")
+    return (
+        f"\nThe run began with the weights of an earlier one, `{start}`, and what that had seen is not counted."
+        if start
+        else ""
+    )
 
 
 def _weights_words(config: dict[str, Any]) -> str:

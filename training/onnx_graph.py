@@ -19,6 +19,7 @@ import onnx
 import torch
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript.optimizer import optimize_ir
 from torch import Tensor, nn
 
 from training.families.protocol import Exportable
@@ -148,15 +149,36 @@ def _trace(
                 dynamic_shapes=(shapes,),
                 external_data=False,
                 verbose=False,
+                optimize=False,
             )
+            if program is not None:
+                optimize_ir(program.model, should_fold=_leaves_weights)
     except Exception as error:  # the exporter raises many types of its own
         raise ExportError(f"The exporter failed: {str(error.__cause__ or error).splitlines()[0]}") from error
     if program is None:
         raise ExportError("The exporter returned nothing.")
     model = program.model_proto
+    _forget_origins(model)
     model.producer_name, model.producer_version = "inkwash-train", torch.__version__
     model.doc_string = "All arithmetic of the served graph: uint8 images in, uint8 image out."
     return model
+
+
+def _forget_origins(model: onnx.ModelProto) -> None:
+    """Removes what the exporter notes of each node: the lines of code it came from, with the paths of this machine."""
+    graph = model.graph
+    noted = (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in noted:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+def _leaves_weights(node: Any) -> bool | None:
+    """Forbids the optimiser to compute with weights beforehand: they would lose their names, and a folded kernel is larger.
+
+    Runtimes do it when they load the graph. None leaves the choice to the optimiser.
+    """
+    return False if any(value is not None and value.name.startswith(_WRAPPED) for value in node.inputs) else None
 
 
 class _Positional(nn.Module):

@@ -17,6 +17,8 @@ from PIL import Image
 from server.manifest import FlexibleSize, ImageInput, InputKind, LatentDistribution, Manifest
 
 THREADS = 2
+USUAL_SIDE = 256
+"""Pixels, where a model takes any size."""
 JPEG_QUALITY = 90
 TRIALS = 20
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -143,5 +145,6 @@ def _fixed_feeds(manifest: Manifest) -> dict[str, Array]:
 
 def _side(spec: ImageInput) -> tuple[int, int]:
     if isinstance(spec.size, FlexibleSize):
-        return spec.size.min, spec.size.min
+        side = min(max(USUAL_SIDE, spec.size.min), spec.size.largest) // spec.size.multiple_of * spec.size.multiple_of
+        return side, side
     return spec.size.height, spec.size.width

@@ -37,13 +37,13 @@ COUNTERS: dict[str, Counter] = {
 }
 
 
-def count_macs(model: onnx.ModelProto, batch_size: int = 1) -> int:
-    """Multiply-accumulates of one run; free dimensions count as `batch_size`.
+def count_macs(model: onnx.ModelProto, batch_size: int = 1, side: int = 256) -> int:
+    """Multiply-accumulates of one run; where heights and widths of inputs are free they are `side` pixels.
 
     Raises:
         ValueError: A shape that matters cannot be inferred.
     """
-    shapes = _shapes(model, batch_size)
+    shapes = _shapes(model, batch_size, side)
     return sum(_count_node(node, shapes) for node in model.graph.node if node.op_type in COUNTERS)
 
 
@@ -55,14 +55,16 @@ def _count_node(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
     return COUNTERS[node.op_type]([shapes[name] for name in names[:2]], shapes[names[2]])
 
 
-def _shapes(model: onnx.ModelProto, batch_size: int) -> dict[str, Shape]:
+def _shapes(model: onnx.ModelProto, batch_size: int, side: int) -> dict[str, Shape]:
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     del fixed.graph.value_info[:]
-    for value in (*fixed.graph.input, *fixed.graph.output):
-        for dimension in value.type.tensor_type.shape.dim:
+    for value in fixed.graph.input:
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             if not dimension.HasField("dim_value"):
-                dimension.dim_value = batch_size
+                dimension.dim_value = side if axis else batch_size
+    for value in fixed.graph.output:  # follows from the inputs
+        value.type.tensor_type.ClearField("shape")
     inferred = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):

@@ -326,6 +326,13 @@ def test_weights_of_a_written_graph_are_read_back_by_name(held_out: PairedDatase
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+def test_graph_tells_nothing_of_the_machine_that_made_it(exported: Exported) -> None:
+    graph = (exported.folder / "model.onnx").read_bytes()
+    home = str(Path(__file__).resolve().parents[2]).encode()
+    assert home not in graph
+    assert b"site-packages" not in graph
+
+
 def test_weights_of_no_graph_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(ExportError, match=r"model\.onnx"):
