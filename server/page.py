@@ -15,6 +15,8 @@ from server.files import FileStore
 from server.schemas import ModelList
 
 LANGUAGES = ("en", "ja")
+DRAWN_KINDS = ("line", "labels")
+"""What one draws or paints comes before photos: the page opens with the first model."""
 TEMPLATE = "page.html"
 _PACKAGE = Path(__file__).parent
 
@@ -54,7 +56,7 @@ class Page:
             "lang": language,
             "languages": list(LANGUAGES),
             "messages": words,
-            "models": listed["models"],
+            "models": sorted(listed["models"], key=lambda model: model["kind"] not in DRAWN_KINDS),
             "device": models.device,
         }
         try:

@@ -5,7 +5,7 @@ What is compared are the served graphs, as in `evaluate.py`, each by the name of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from pydantic import BaseModel, ConfigDict
 from training.datasets import DatasetError, DatasetInfo, ImagesU8, PairedDataset, displayable
 from training.evaluate import SHEET_PAIRS
 from training.figures import Figures, Trial, measure, of_color, served_pictures, trials
+from training.gallery import gallery
+from training.serving import without_hints
 from training.sheets import contact_sheet
 from training.trained import TrainedRun
 
-COMPARISON_FILE, COMPARISON_SHEET = "comparison.json", "comparison.jpg"
+COMPARISON_FILE, COMPARISON_SHEET, FREE_SHEET = "comparison.json", "comparison.jpg", "comparison-free.jpg"
+_NOTHING: ImagesU8 = np.zeros((0, 1, 1, 3), np.uint8)
 UNTRANSLATED = "gray"
 """The row of the photos before anything was done: what a colouriser that paints no colour would reach."""
 
@@ -50,26 +53,38 @@ class Comparison(BaseModel):
 
 @dataclass(frozen=True)
 class _Shown:
+    """What an entrant makes of the held-out pictures, and of the gallery's."""
+
     entrant: Entrant
     pictures: ImagesU8
+    free: ImagesU8
 
 
 def compare_runs(runs: Sequence[TrainedRun], out: Path, split: str = "val", seed: int = 0) -> Comparison:
     """Judges every run on one split and writes `comparison.json` and `comparison.jpg` into `out`.
+
+    Beside them `comparison-free.jpg` shows the gallery's pictures through each run, where the data set has such. They may be
+    passed on, which those of the data set often may not.
 
     Raises:
         DatasetError: The runs did not learn from the same pairs, or the split cannot be opened.
     """
     info = _common_info(runs)
     dataset = PairedDataset.open(runs[0].data, split)
+    free = _free_inputs(dataset)
     shown = [_untranslated(dataset)] if info.kind == "gray" else []
-    shown += [_judged(run, dataset, seed) for run in runs]
+    shown += [_judged(run, dataset, free, seed) for run in runs]
     comparison = Comparison(
         recipe=info.recipe, split=split, pairs=len(dataset), entrants=tuple(column.entrant for column in shown)
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / COMPARISON_FILE).write_text(comparison.model_dump_json(indent=2) + "\n", "utf-8")
     _write_sheet(out / COMPARISON_SHEET, dataset, shown)
+    if free:
+        asked = displayable(free[info.main.name], info.main)
+        columns = [column for column in shown if column.entrant.images is not None]
+        rows = [[picture, *(column.free[k] for column in columns)] for k, picture in enumerate(asked)]
+        contact_sheet(rows, [info.kind, *(column.entrant.name for column in columns)]).save(out / FREE_SHEET, quality=88)
     return comparison
 
 
@@ -89,20 +104,32 @@ def _common_info(runs: Sequence[TrainedRun]) -> DatasetInfo:
     return first.info
 
 
-def _judged(trained: TrainedRun, dataset: PairedDataset, seed: int) -> _Shown:
+def _free_inputs(dataset: PairedDataset) -> dict[str, ImagesU8]:
+    """The gallery's pictures, each input (K, H, W, C); empty where there are none."""
+    drawings = gallery(dataset, [spec.name for spec in dataset.info.inputs])
+    return {
+        spec.name: np.stack([drawing.inputs[spec.name] for drawing in drawings]) for spec in dataset.info.inputs if drawings
+    }
+
+
+def _judged(trained: TrainedRun, dataset: PairedDataset, free: Mapping[str, ImagesU8], seed: int) -> _Shown:
     (exportable,) = trained.exportables.values()
     trial = next(trials(dataset, has_hints="hints" in exportable.image_names, seed=seed))
     pictures = served_pictures(exportable, trial, seed)
     name = trained.run.root.resolve().name
     protocol = f"{dataset.info.recipe}, split {dataset.split}, all {len(dataset)} pairs"
     figures = measure(trial, pictures, protocol, of_color(exportable))
-    return _Shown(Entrant(name=name, images=trained.images, figures=figures), pictures)
+    shown = _NOTHING
+    if free:
+        blank = without_hints(free)
+        shown = served_pictures(exportable, Trial("gallery", "", blank, next(iter(free.values()))), seed)
+    return _Shown(Entrant(name=name, images=trained.images, figures=figures), pictures, shown)
 
 
 def _untranslated(dataset: PairedDataset) -> _Shown:
     pictures = np.repeat(dataset.source, 3, axis=3)
     figures = measure(Trial("plain", "", {}, dataset.target), pictures, "the gray photos themselves", of_color=True)
-    return _Shown(Entrant(name=UNTRANSLATED, images=None, figures=figures), pictures)
+    return _Shown(Entrant(name=UNTRANSLATED, images=None, figures=figures), pictures, _NOTHING)
 
 
 def _write_sheet(path: Path, dataset: PairedDataset, shown: Sequence[_Shown]) -> None:

@@ -74,9 +74,10 @@ def _origin(card: Card) -> str:
     training, origin = card.manifest["training"], card.info.origin
     learned_from = card.learned_from or f"{training['images']:,} pairs"
     name = f"[{origin.name}]({origin.home_page})" if origin.home_page else origin.name
+    which = _start_words(training["config"]) + _weights_words(training["config"])
     return f"""## What it learned from
 
-{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.{_start_words(training["config"])}{_weights_words(training["config"])}
+{learned_from} of {name}, shown {training["seen_images"]:,} times, repeats counted.{which}
 Licence of the data: {training["source_license"]}. Licence of these weights: {card.manifest["license"]}.
 
 ```text

@@ -32,7 +32,11 @@ def test_the_page_knows_the_models_before_its_first_request(client: TestClient) 
     response = client.get("/")
     assert response.status_code == 200
     boot = boot_of(response.text)
-    assert boot["models"] == client.get("/models").json()["models"]
+    models, listed = boot["models"], client.get("/models").json()["models"]
+    assert isinstance(models, list)
+    assert sorted(models, key=lambda model: model["id"]) == listed
+    is_drawn = [model["kind"] in ("line", "labels") for model in models]
+    assert is_drawn == sorted(is_drawn, reverse=True)  # the page opens with something to draw
     assert (boot["lang"], boot["languages"], boot["device"]) == ("en", ["en", "ja"], "cpu")
 
 

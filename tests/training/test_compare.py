@@ -9,16 +9,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tests.training.conftest import BuildConfig
-from tests.training.synthetic import SIDE, make_dataset
-from training.compare import COMPARISON_SHEET, Comparison, compare_runs
+from tests.training.synthetic import FREE, SIDE, make_dataset
+from training.compare import COMPARISON_SHEET, FREE_SHEET, Comparison, compare_runs
 from training.config import TrainConfig
-from training.datasets import DatasetError
+from training.datasets import DatasetError, Origin
 from training.evaluate import SHEET_PAIRS
 from training.families.protocol import Exportable
 from training.judge import judge
 from training.run import Run
 from training.sheets import GAP_PX, TITLE_PX
 from training.trained import TrainedRun
+
+OWNED = FREE.model_copy(update={"free_samples": False})
 
 
 class _Tint(nn.Module):
@@ -32,8 +34,8 @@ class _Tint(nn.Module):
         return (image.expand(-1, -1, -1, 3).int() + self.tint).clamp(0, 255).to(torch.uint8)
 
 
-def _trained(root: Path, data: Path, config: TrainConfig, amount: int, kind: str = "gray") -> TrainedRun:
-    info = make_dataset(data, kind)
+def _trained(root: Path, data: Path, config: TrainConfig, amount: int, kind: str = "gray", origin: Origin = FREE) -> TrainedRun:
+    info = make_dataset(data, kind, origin)
     compose = "chroma" if kind == "gray" else "none"
     exportable = Exportable(_Tint(amount), ("image",), None, compose=compose)
     return TrainedRun(Run.create(root, config), config, data, info, 100 + amount, {"": exportable})
@@ -57,6 +59,16 @@ def test_sheet_has_a_titled_column_for_each_run(tmp_path: Path, tiny_config: Bui
     with Image.open(tmp_path / "out" / COMPARISON_SHEET) as sheet:
         assert sheet.size == (4 * (SIDE + GAP_PX) + GAP_PX, min(pairs, SHEET_PAIRS) * (SIDE + GAP_PX) + GAP_PX + TITLE_PX)
         assert np.asarray(sheet)[:TITLE_PX].min() < 80  # the titles
+
+
+def test_pictures_that_may_be_passed_on_have_a_sheet_of_their_own(tmp_path: Path, tiny_config: BuildConfig) -> None:
+    runs = [_trained(tmp_path / f"tint-{amount}", tmp_path / "data", tiny_config(), amount) for amount in (0, 60)]
+    compare_runs(runs, tmp_path / "out")
+    with Image.open(tmp_path / "out" / FREE_SHEET) as sheet:
+        assert sheet.size == (3 * (SIDE + GAP_PX) + GAP_PX, 3 * (SIDE + GAP_PX) + GAP_PX + TITLE_PX)
+    owned = [_trained(tmp_path / "owned", tmp_path / "owned-data", tiny_config(), 0, origin=OWNED)]
+    compare_runs(owned, tmp_path / "owned-out")
+    assert not (tmp_path / "owned-out" / FREE_SHEET).exists()
 
 
 def test_lines_have_no_row_of_gray_photos_and_no_figures_of_colour(tmp_path: Path, tiny_config: BuildConfig) -> None:
