@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from training.config import CONFIG_FOLDER, ConfigError, load_config
 
@@ -205,7 +205,8 @@ def compare(
     comparison = compare_runs([open_trained(run, data) for run in runs], out, split=split, seed=seed)
     names = list(dict.fromkeys(name for entrant in comparison.entrants for name in entrant.figures.values))
     titles = [FIGURE_TITLES[name] for name in names]
-    table = Table("run", "images", *titles, title=f"{comparison.recipe}, {split}, {comparison.pairs} pairs")
+    caption = f"{comparison.recipe}, {split}, {comparison.pairs} pairs"
+    table = Table(Column("run", no_wrap=True), "images", *titles, title=caption)
     for entrant in comparison.entrants:
         values = (entrant.figures.values.get(name) for name in names)
         cells = ("" if value is None else f"{value:.4g}" for value in values)
