@@ -136,6 +136,15 @@ def test_nothing_tracked_names_a_folder_of_one_machine(root: Path) -> None:
             assert not found, f"{path.relative_to(root)} names {found.group()}"
 
 
+def test_bundled_graphs_name_no_line_of_code_that_made_them(root: Path) -> None:
+    graphs = list((root / "models").glob("*/model.onnx"))
+    assert graphs
+    for graph in graphs:
+        content = graph.read_bytes()
+        assert b"stack_trace" not in content, graph.parent.name
+        assert b".py" not in content, graph.parent.name
+
+
 def test_readme_shows_every_form_of_the_api(root: Path) -> None:
     text = "\n".join(curl_commands(root))
     for form in ("--data-binary @models/", "-F image=@", "application/json", "n=4", "seed=-1"):
@@ -153,7 +162,7 @@ def test_readme_examples_run_as_written(root: Path, tmp_path: Path) -> None:
             if "--fail" not in command:
                 assert_problem(output)
     pictures = {path.name: path.read_bytes()[:3] for path in tmp_path.glob("*.[jp]*g")}
-    assert pictures == {"cat.png": b"\x89PN", "houses.jpg": b"\xff\xd8\xff"}
+    assert pictures == {"cat.png": b"\x89PN", "dahlia.png": b"\x89PN", "houses.jpg": b"\xff\xd8\xff"}
 
 
 def run_example(command: str, folder: Path) -> str:
