@@ -19,6 +19,9 @@ from server.imaging import Pixels
 COLOR_PIXELS = 2**20
 """A larger picture is shrunk first: chroma between its pixels is led by luma anyway, and memory stays bounded."""
 
+WHOLE_PIXELS = 2**18
+"""A photo of the picture's own size and no more pixels than this is painted at once, which takes a millisecond."""
+
 GUIDE_RADIUS = 3
 """Radius of the windows in which chroma is a straight line of luma, in pixels of the small picture."""
 
@@ -36,17 +39,35 @@ Line = tuple[Plane, Plane]
 def recompose(luma: Pixels, picture: Pixels) -> Pixels:
     """Colours `luma` (H, W) like `picture` (h, w, 3) and returns `(H, W, 3)` with the same luma.
 
-    Chroma follows the edges of the large luma by a guided filter (He, Sun, Tang 2013; the fast form that solves for its
+    Chroma follows the edges of a larger luma by a guided filter (He, Sun, Tang 2013; the fast form that solves for its
     coefficients at the small size). Colours that would leave [0, 255] are paled, never clipped, because clipping changes luma.
     """
     height, width = luma.shape
-    lines = [(_widened(slope, width), _widened(offset, width)) for slope, offset in _chroma_lines(luma, _shrunk(picture, luma))]
+    small = _shrunk(picture, luma)
+    if small.shape[:2] == luma.shape and luma.size <= WHOLE_PIXELS:
+        return _of_one_size(luma, small)
+    lines = [(_widened(slope, width), _widened(offset, width)) for slope, offset in _chroma_lines(luma, small)]
     colored = np.empty((height, width, 3), np.uint8)
     for top, bottom, row, shares in _bands(height, lines[0][0].shape[0]):
         gray = luma[top:bottom].astype(np.float32)
         red, blue = (_chroma(gray, line, row, shares) for line in lines)
         _paint(colored[top:bottom], gray, red, blue)
     return colored
+
+
+def _of_one_size(luma: Pixels, picture: Pixels) -> Pixels:
+    """The picture's chroma as it is: where no pixel has to be made up, nothing has to be led by luma."""
+    colored, gray = np.empty(picture.shape, np.uint8), luma.astype(np.float32)
+    red, blue = _own_chroma(picture)
+    _paint(colored, gray, red, blue)
+    return colored
+
+
+def _own_chroma(picture: Pixels) -> tuple[Plane, Plane]:
+    """R - Y and B - Y."""
+    red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
+    own_luma = RED_SHARE * red + GREEN_SHARE * green + BLUE_SHARE * blue
+    return red - own_luma, blue - own_luma
 
 
 def _shrunk(picture: Pixels, luma: Pixels) -> Pixels:
@@ -62,8 +83,6 @@ def _chroma_lines(luma: Pixels, picture: Pixels) -> tuple[Line, Line]:
     """R - Y, then B - Y, as straight lines of luma around each pixel of the small picture."""
     small_size = (picture.shape[1], picture.shape[0])
     guide = np.asarray(Image.fromarray(luma).resize(small_size, Image.Resampling.BOX), np.float32)
-    red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
-    own_luma = RED_SHARE * red + GREEN_SHARE * green + BLUE_SHARE * blue
     guide_mean = _mean(guide)
     smoothed_variance = _mean(guide * guide) - guide_mean * guide_mean + GUIDE_SMOOTHING
 
@@ -72,7 +91,8 @@ def _chroma_lines(luma: Pixels, picture: Pixels) -> tuple[Line, Line]:
         slope = (_mean(guide * chroma) - guide_mean * chroma_mean) / smoothed_variance
         return _mean(slope), _mean(chroma_mean - slope * guide_mean)
 
-    return line(red - own_luma), line(blue - own_luma)
+    red, blue = _own_chroma(picture)
+    return line(red), line(blue)
 
 
 def _mean(plane: npt.NDArray[np.floating[Any]]) -> Plane:

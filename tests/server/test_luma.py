@@ -79,11 +79,19 @@ def test_colours_that_do_not_fit_are_paled_in_their_own_hue(tone: int, color: tu
     assert np.linalg.norm(across) <= 1, "each channel is rounded by half a step at most"
 
 
-@pytest.mark.parametrize("small", [(1, 1), (5, 7), (64, 48), (90, 70)])
+@pytest.mark.parametrize("small", [(1, 1), (5, 7), (64, 48), (90, 69)])
 def test_bands_leave_no_seams(small: tuple[int, int]) -> None:
     gray, picture = photo(90, 70), np.random.default_rng(1).integers(0, 256, (*small, 3), dtype=np.uint8)
     difference = np.abs(recompose(gray, picture) - reference(gray, picture))
     assert difference.max() <= 0.51  # rounding, and float32
+
+
+def test_a_picture_of_the_photos_size_gives_its_own_chroma() -> None:
+    gray = photo(90, 70) // 4 + 96  # far from black and white, so that nothing is paled
+    picture = np.random.default_rng(1).integers(118, 138, (*gray.shape, 3), dtype=np.uint8)
+    own = picture.astype(float) @ [0.299, 0.587, 0.114]
+    expected = gray[..., None] + (picture - own[..., None])
+    assert np.abs(recompose(gray, picture) - expected).max() <= 0.51
 
 
 def test_a_picture_larger_than_the_photo_or_than_the_bound_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
