@@ -291,8 +291,8 @@ def test_empty_sheet_offers_samples(open_studio: OpenStudio, options: dict[str, 
     else:
         offered.first.focus()
         studio.press("Enter")
+    studio.page.wait_for_selector("#empty", state="hidden")
     studio.wait("document.querySelector('#announcer').textContent.includes('Sample 1')")
-    assert studio.page.is_hidden("#empty")
     wait_full(studio)
     assert np.array_equal(studio.drawing(), before)
 
