@@ -65,7 +65,8 @@ class PlainColorizer:
 
 
 class PlainCycleGAN:
-    """Zhu et al. 2017, 3 and 4, with the identity loss: both generators' update, then each discriminator's."""
+    """Zhu et al. 2017, 3 and 4, with the identity loss (5.2) where it has a weight: both generators' update, then each
+    discriminator's."""
 
     def __init__(self, networks: nn.ModuleDict, lambda_cycle: float, lambda_identity: float) -> None:
         self._ab, self._ba, self._judge_a, self._judge_b = (
@@ -83,8 +84,10 @@ class PlainCycleGAN:
             judge.requires_grad_(False)
         fooling = (self._judge_b(fake_b) - 1).square().mean() + (self._judge_a(fake_a) - 1).square().mean()
         cycle = F.l1_loss(self._ba(fake_b), a) + F.l1_loss(self._ab(fake_a), b)
-        identity = F.l1_loss(self._ba(a), a) + F.l1_loss(self._ab(b), b)
-        _descend(fooling + self._lambda_cycle * cycle + self._lambda_identity * identity, self._optimizer)
+        loss = fooling + self._lambda_cycle * cycle
+        if self._lambda_identity:
+            loss = loss + self._lambda_identity * (F.l1_loss(self._ba(a), a) + F.l1_loss(self._ab(b), b))
+        _descend(loss, self._optimizer)
         sides = ((self._judge_a, self._optimizer_a, a, fake_a), (self._judge_b, self._optimizer_b, b, fake_b))
         for (judge, optimizer, real, fake), pool in zip(sides, self._pools, strict=True):
             judge.requires_grad_(True)

@@ -60,7 +60,9 @@ def contests() -> Iterator[Contest]:
     gray = SourceSpec(kind="gray", channels=1)
     yield Contest("colorize", _published("colorize"), gray, 4, lambda made: PlainColorizer(made, 75, 25))
     photo = SourceSpec(kind="photo", channels=3)
-    yield Contest("golden-violet", _published("golden-violet"), photo, 1, lambda made: PlainCycleGAN(made, 10, 5))
+    flowers = _published("golden-violet")
+    losses = flowers.cyclegan.lambda_cycle, flowers.cyclegan.lambda_identity
+    yield Contest("golden-violet", flowers, photo, 1, lambda made: PlainCycleGAN(made, *losses))
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
