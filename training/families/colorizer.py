@@ -11,7 +11,6 @@ The published variants differ in what the generator paints and in what the discr
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -23,13 +22,13 @@ from torch.optim import Optimizer
 
 from training.colorspace import color_under_luma, rgb_to_ycbcr, shrink, ycbcr_to_rgb
 from training.config import ColorSpace, DiscriminatorAugment, TrainConfig
-from training.descent import Descent, Objective
+from training.descent import Objective
 from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
-from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
+from training.families.protocol import Batch, DataForm, Exportable
+from training.families.rivals import Rivals
 from training.losses import adversarial_loss, l1_loss
-from training.networks.average import averaged_copy, update_average
-from training.networks.build import adam, build_discriminator, build_unet
+from training.networks.build import build_discriminator, build_unet
 from training.networks.patchgan import Window, random_window
 from training.source import SourceSpec
 
@@ -55,41 +54,29 @@ class Colorizer:
         _require_fitting_augment(config)
         self._source_name = source.name
         self._color, self._loss, self._fabric = config.color, config.loss, fabric
-        self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
         self._augment = config.discriminator.augment
         painted = 2 if self._color.generator is ColorSpace.CBCR else PICTURE_CHANNELS
         generator = build_unet(config, source.channels, painted, side=config.augment.image_size // self._color.shrink)
         judged = PICTURE_CHANNELS + (source.channels if self._color.discriminator_sees_gray else 0)
         discriminator = build_discriminator(config, judged)
-        self._average = averaged_copy(generator, fabric.device)
-        self._generator, generator_optimizer = fabric.setup(generator, adam(generator, config.optimizer))
-        self._discriminator, discriminator_optimizer = fabric.setup(discriminator, adam(discriminator, config.optimizer))
-        self._optimizers: dict[str, Optimizer] = {
-            "generator": cast(Optimizer, generator_optimizer),
-            "discriminator": cast(Optimizer, discriminator_optimizer),
-        }
-        placed = {"generator": self._generator, "discriminator": self._discriminator}
-        self._descent = Descent(fabric, placed, self._optimizers)
+        self._rivals = Rivals(generator, discriminator, config.optimizer, fabric)
+        self._descent = self._rivals.descent
 
     @property
     def networks(self) -> nn.ModuleDict:
-        """Generator, discriminator and averaged generator, without any wrapper of the device strategy."""
-        return nn.ModuleDict(
-            {"generator": self._generator.module, "discriminator": self._discriminator.module, "average": self._average}
-        )
+        return self._rivals.networks
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
-        return self._optimizers
+        return self._rivals.optimizers
 
     def step(self, *batches: Batch) -> dict[str, float]:
         """Updates the discriminator, the generator, then the average."""
         takes = [self._take(batch, keeps_graph=len(batches) == 1) for batch in batches]
         losses = self._descent.update(["discriminator"], takes, self._judging_objective)
         losses |= self._descent.update(["generator"], takes, self._painting_objective)
-        images = sum(len(take.gray) for take in takes) * self._fabric.world_size
-        update_average(self._average, self._generator.module, images, self._half_life)
+        self._rivals.update_average(sum(len(take.gray) for take in takes))
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
@@ -98,31 +85,20 @@ class Colorizer:
         gray = batch["source"]
         small = shrink(gray, self._color.shrink)
         with self._fabric.autocast():
-            painted = self._average(small, self._draw_noise(small))
+            painted = self._rivals.average(small, self._rivals.draw_noise(small))
         return decode_picture(color_under_luma(_Picture.painted(painted, small, self._color.generator).rgb, gray))
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """The generator and its average start as the served generator; the discriminator, which is not served, as it is."""
-        own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
-        try:
-            self._generator.module.load_state_dict(own)
-            self._average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
-        except RuntimeError as error:
-            raise ValueError(f"The model's weights are not those of this generator: {error}") from error
+        self._rivals.start_from(weights)
 
     def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
         return {"": self.exportable(averaged=averaged)}
 
     def exportable(self, *, averaged: bool = True) -> Exportable:
         """The one graph to serve."""
-        generator = copy.deepcopy(self._average if averaged else self._generator.module).requires_grad_(False).float().cpu()
+        generator = self._rivals.served_generator(averaged=averaged)
         served = ServedColorizer(generator, self._color.generator, self._color.shrink)
-        noise_size = self._average.noise_size
-        latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
-        return Exportable(module=served.eval(), image_names=(self._source_name,), latent=latent, compose="chroma")
-
-    def _draw_noise(self, gray: Tensor) -> Tensor:
-        return torch.empty(len(gray), self._average.noise_size, device=gray.device).bernoulli_(0.5)
+        return Exportable(module=served.eval(), image_names=(self._source_name,), latent=self._rivals.latent, compose="chroma")
 
     def _shown(self, picture: _Picture, gray: Tensor) -> Tensor:
         """What the discriminator sees of a picture."""
@@ -131,19 +107,19 @@ class Colorizer:
 
     def _judge(self, shown: Tensor) -> Tensor:
         """The discriminator's logits; a gray picture beside the coloured one moves and loses a square with it."""
-        logits: Tensor = self._discriminator(diffaugment(shown, self._augment))
+        logits: Tensor = self._rivals.discriminator(diffaugment(shown, self._augment))
         return logits
 
     def _take(self, batch: Batch, *, keeps_graph: bool) -> _Take:
         """Paints a batch. Of several, graphs are made again for the generator's turn, for all of them would fill the memory."""
         gray, target = shrink(batch["source"], self._color.shrink), shrink(batch["target"], self._color.shrink)
-        noise = self._draw_noise(gray)
+        noise = self._rivals.draw_noise(gray)
         with torch.set_grad_enabled(keeps_graph):
-            painted = self._generator(gray, noise)
+            painted = self._rivals.generator(gray, noise)
         return _Take(gray, _Picture.of_rgb(target), noise, painted, random_window(gray.shape[2:], self._window))
 
     def _judging_objective(self, take: _Take) -> Objective:
-        self._discriminator.requires_grad_(True)
+        self._rivals.discriminator.requires_grad_(True)
         fake = _Picture.painted(take.painted.detach(), take.gray, self._color.generator)
         real_logits, fake_logits = (self._judge(self._shown(picture, take.gray)[take.judged]) for picture in (take.real, fake))
         real_loss = adversarial_loss(real_logits, is_real=True, kind=self._loss.adversarial)
@@ -151,8 +127,8 @@ class Colorizer:
         return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
 
     def _painting_objective(self, take: _Take) -> Objective:
-        self._discriminator.requires_grad_(False)
-        painted = take.painted if take.painted.requires_grad else self._generator(take.gray, take.noise)
+        self._rivals.discriminator.requires_grad_(False)
+        painted = take.painted if take.painted.requires_grad else self._rivals.generator(take.gray, take.noise)
         fake, real = _Picture.painted(painted, take.gray, self._color.generator), take.real
         logits = self._judge(self._shown(fake, take.gray)[take.judged])
         in_ycbcr = self._color.generator is ColorSpace.YCBCR

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -13,13 +12,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.config import TrainConfig
-from training.descent import Descent, Objective
+from training.descent import Objective
 from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_hints, encode_inputs
-from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
+from training.families.protocol import Batch, DataForm, Exportable
+from training.families.rivals import Rivals
 from training.losses import adversarial_loss, covered_l1_loss, l1_loss
-from training.networks.average import averaged_copy, update_average
-from training.networks.build import adam, build_discriminator, build_unet
+from training.networks.build import build_discriminator, build_unet
 from training.networks.patchgan import Window, random_window
 from training.source import SourceSpec
 
@@ -53,40 +52,28 @@ class Pix2Pix:
         self._source = source
         self._has_hints = config.hints.enabled
         self._fabric = fabric
-        self._half_life = config.optimizer.ema_half_life_images
         self._window = config.discriminator.window
         self._augment = config.discriminator.augment
         condition_channels = source.condition_channels + (HINT_CHANNELS if self._has_hints else 0)
         generator = build_unet(config, condition_channels, TARGET_CHANNELS)
         discriminator = build_discriminator(config, condition_channels + TARGET_CHANNELS)
-        self._average = averaged_copy(generator, fabric.device)
-        self._generator, generator_optimizer = fabric.setup(generator, adam(generator, config.optimizer))
-        self._discriminator, discriminator_optimizer = fabric.setup(discriminator, adam(discriminator, config.optimizer))
-        self._optimizers: dict[str, Optimizer] = {
-            "generator": cast(Optimizer, generator_optimizer),
-            "discriminator": cast(Optimizer, discriminator_optimizer),
-        }
-        placed = {"generator": self._generator, "discriminator": self._discriminator}
-        self._descent = Descent(fabric, placed, self._optimizers)
+        self._rivals = Rivals(generator, discriminator, config.optimizer, fabric)
+        self._descent = self._rivals.descent
 
     @property
     def networks(self) -> nn.ModuleDict:
-        """Generator, discriminator and averaged generator, without any wrapper of the device strategy."""
-        return nn.ModuleDict(
-            {"generator": self._generator.module, "discriminator": self._discriminator.module, "average": self._average}
-        )
+        return self._rivals.networks
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
-        return self._optimizers
+        return self._rivals.optimizers
 
     def step(self, *batches: Batch) -> dict[str, float]:
         """Updates the discriminator, the generator, then the average (3.3: alternating, the discriminator's loss halved)."""
         takes = [self._take(batch, keeps_graph=len(batches) == 1) for batch in batches]
         losses = self._descent.update(["discriminator"], takes, self._judging_objective)
         losses |= self._descent.update(["generator"], takes, self._painting_objective)
-        images = sum(len(take.target) for take in takes) * self._fabric.world_size
-        update_average(self._average, self._generator.module, images, self._half_life)
+        self._rivals.update_average(sum(len(take.target) for take in takes))
         return {name: loss.item() for name, loss in losses.items()}
 
     @torch.no_grad()
@@ -94,53 +81,41 @@ class Pix2Pix:
         """Pictures of the averaged generator, uint8 (N, H, W, 3), with noise drawn from torch's current seed."""
         condition = self._condition(batch)
         with self._fabric.autocast():
-            return decode_picture(self._average(condition, self._draw_noise(condition)))
+            return decode_picture(self._rivals.average(condition, self._rivals.draw_noise(condition)))
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """The generator and its average start as the served generator; the discriminator, which is not served, as it is."""
-        own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
-        try:
-            self._generator.module.load_state_dict(own)
-            self._average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
-        except RuntimeError as error:
-            raise ValueError(f"The model's weights are not those of this generator: {error}") from error
+        self._rivals.start_from(weights)
 
     def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
         return {"": self.exportable(averaged=averaged)}
 
     def exportable(self, *, averaged: bool = True) -> Exportable:
         """The one graph to serve."""
-        generator = copy.deepcopy(self._average if averaged else self._generator.module).requires_grad_(False).float().cpu()
+        generator = self._rivals.served_generator(averaged=averaged)
         names = (*(spec.name for spec in self._source.inputs), *(["hints"] if self._has_hints else []))
         served = ServedGenerator(generator, self._source, has_hints=self._has_hints)
-        noise_size = self._average.noise_size
-        latent = LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
-        return Exportable(module=served.eval(), image_names=names, latent=latent)
+        return Exportable(module=served.eval(), image_names=names, latent=self._rivals.latent)
 
     def _condition(self, batch: Batch) -> Tensor:
         if not self._has_hints:
             return batch["source"]
         return torch.cat([batch["source"], batch["hints"]], dim=1)
 
-    def _draw_noise(self, condition: Tensor) -> Tensor:
-        noise_size = self._average.noise_size
-        return torch.empty(len(condition), noise_size, device=condition.device).bernoulli_(0.5)
-
     def _judge(self, condition: Tensor, picture: Tensor) -> Tensor:
         """The discriminator's logits for pairs, which move and lose a square as one where augmentation is on."""
-        logits: Tensor = self._discriminator(diffaugment(torch.cat([condition, picture], 1), self._augment))
+        logits: Tensor = self._rivals.discriminator(diffaugment(torch.cat([condition, picture], 1), self._augment))
         return logits
 
     def _take(self, batch: Batch, *, keeps_graph: bool) -> _Take:
         """Paints a batch. Of several, graphs are made again for the generator's turn, for all of them would fill the memory."""
         condition = self._condition(batch)
-        noise = self._draw_noise(condition)
+        noise = self._rivals.draw_noise(condition)
         with torch.set_grad_enabled(keeps_graph):
-            fake = self._generator(condition, noise)
+            fake = self._rivals.generator(condition, noise)
         return _Take(condition, batch["target"], noise, fake, random_window(condition.shape[2:], self._window))
 
     def _judging_objective(self, take: _Take) -> Objective:
-        self._discriminator.requires_grad_(True)
+        self._rivals.discriminator.requires_grad_(True)
         condition, target, fake = (part[take.judged] for part in (take.condition, take.target, take.fake.detach()))
         real_loss = adversarial_loss(self._judge(condition, target), is_real=True, kind=self._loss.adversarial)
         fake_loss = adversarial_loss(self._judge(condition, fake), is_real=False, kind=self._loss.adversarial)
@@ -148,9 +123,9 @@ class Pix2Pix:
 
     def _painting_objective(self, take: _Take) -> Objective:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
-        self._discriminator.requires_grad_(False)
+        self._rivals.discriminator.requires_grad_(False)
         condition, target = take.condition, take.target
-        fake = take.fake if take.fake.requires_grad else self._generator(condition, take.noise)
+        fake = take.fake if take.fake.requires_grad else self._rivals.generator(condition, take.noise)
         logits = self._judge(condition[take.judged], fake[take.judged])
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
