@@ -1,0 +1,1 @@
+"""From a pile of photos to a set of pairs, stage by stage: collect, detect, cut out, draw, pair."""
