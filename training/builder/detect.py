@@ -1,0 +1,227 @@
+"""The second stage: keeps photos that show exactly the wanted subject and cuts a square around it. It removes no background."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageOps
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from training.builder.box import Box, square_around
+from training.builder.detector import COCO, Detection, Detector
+from training.builder.journal import BuildError, Entry, Journal
+
+SHOWN_PX = 320
+SAME_THING = 0.6
+"""Two boxes of different classes that overlap more, as intersection over union, are two readings of one thing."""
+TOUCHING = 0.01
+"""A box closer to a border than this share of the photo's side touches it."""
+LIVING = ("person", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Finder = Callable[[NDArray[np.uint8]], list[Detection]]
+
+
+class DetectSettings(BaseModel):
+    """Which photos are kept and what is cut from them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: Path | None = Field(
+        default=None, description="ONNX file in YOLOX's layout. Without it every photo is taken whole, whatever it shows."
+    )
+    classes: Path | tuple[str, ...] | None = Field(
+        default=None,
+        description="What the detector's classes are called, in their order: a list, or a text file, a name a line.",
+    )
+    subject: Names = Field(default=(), description="Classes that are wanted, such as `cat`: exactly one of them in a photo.")
+    min_score: Share = Field(default=0.5, description="How sure the detector must be of the subject.")
+    second_score: Share = Field(default=0.2, description="From here on another subject in the photo counts.")
+    forbidden: Names = Field(default=LIVING, description="Classes that must not be beside the subject.")
+    forbidden_score: Share = Field(
+        default=0.12, description="From here on something forbidden counts: low, since often all of a person is a hand."
+    )
+    min_share: Share = Field(default=0.15, description="Least share of the photo that the subject's box covers.")
+    max_share: Share = Field(default=0.85, description="Largest share of the photo that the subject's box covers.")
+    max_borders: int = Field(default=2, ge=0, le=4, description="How many of the photo's borders the subject's box may touch.")
+    min_side: int = Field(default=128, ge=1, description="Least length of the longer side of the subject's box, pixels.")
+    margin: float = Field(default=0.15, ge=0, le=2, description="Room on each side of the box, as a share of its longer side.")
+    padding: bool = Field(
+        default=True,
+        description="Fill what of the square is outside of the photo with white: right where backgrounds are cut away. Without, the "
+        "margin gives way, and a subject that no square within the photo holds is rejected.",
+    )
+    max_side: int = Field(default=1024, ge=64, description="Larger pictures are reduced to this longer side, pixels.")
+    threads: int = Field(default=1, ge=1, description="How many of the processor's cores the detector may use.")
+
+    @model_validator(mode="after")
+    def _check(self) -> DetectSettings:
+        if self.detector is not None and not self.subject:
+            raise ValueError('subject is missing; name the class that photos must show, such as "cat"')
+        if self.min_share >= self.max_share:
+            raise ValueError(f"min_share {self.min_share} must be below max_share {self.max_share}")
+        return self
+
+
+def detect(
+    settings: DetectSettings, before: Journal, folder: Path, *, base: Path, on_progress: Callable[[], None] = lambda: None
+) -> Journal:
+    """Looks at every picture that `before` kept and that the stage's own journal does not know yet.
+
+    Args:
+        base: What relative paths of the settings start from.
+        on_progress: Called after each picture.
+
+    Raises:
+        BuildError: The detector cannot be used, a class is none of its own, or the folder cannot be written.
+    """
+    finder = _finder(settings, base)
+    journal = Journal.open(folder, _decisive(settings, base))
+    for entry in before:
+        if entry.is_kept and entry.file is not None and entry.id not in journal:
+            journal.add(_examined(entry.id, before.folder / entry.file, journal, finder, settings))
+            on_progress()
+    return journal
+
+
+def find_fault(found: Sequence[Detection], size: tuple[int, int], settings: DetectSettings) -> str | None:
+    """Why a photo (width, height) with these detections, the surest first, is not wanted; None if it is."""
+    label = " or ".join(settings.subject)
+    subjects = [d for d in found if d.name in settings.subject and d.score >= settings.second_score]
+    if not subjects:
+        return f"no {label} found"
+    subject = subjects[0]
+    if any(d.box.overlap(subject.box) < SAME_THING for d in subjects[1:]):
+        return f"more than one {label}"
+    if subject.score < settings.min_score:
+        return f"not sure enough of the {label}"
+    return _company_fault(subject, found, settings) or _place_fault(subject.box, size, settings)
+
+
+def _company_fault(subject: Detection, found: Sequence[Detection], settings: DetectSettings) -> str | None:
+    """What is beside the subject, or more likely than it in the same place."""
+    forbidden = set(settings.forbidden) - set(settings.subject)
+    for d in found:
+        is_other = d.score > subject.score or d.box.overlap(subject.box) < SAME_THING
+        if d.name in forbidden and d.score >= settings.forbidden_score and is_other:
+            return f"{d.name} in the picture"
+    return None
+
+
+def _place_fault(box: Box, size: tuple[int, int], settings: DetectSettings) -> str | None:
+    share = box.area / (size[0] * size[1])
+    if share < settings.min_share:
+        return "subject too small"
+    if share > settings.max_share:
+        return "subject too large"
+    if box.longer < settings.min_side:
+        return "subject has too few pixels"
+    if box.borders_touched(size, TOUCHING) > settings.max_borders:
+        return "subject cut off by the border"
+    return None
+
+
+def read_photo(path: Path) -> Image.Image | None:
+    """A photo as RGB, upright, on white where it is transparent; None where it cannot be decoded."""
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.has_transparency_data:
+                solid = upright.convert("RGBA")
+                return Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid).convert("RGB")
+            return upright.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow's, of broken PNGs
+        return None
+
+
+def cut(photo: Image.Image, frame: Box) -> Image.Image:
+    """What is within a frame of whole pixels; white outside of the photo."""
+    canvas = Image.new("RGB", (int(frame.width), int(frame.height)), "white")
+    canvas.paste(photo, (-int(frame.left), -int(frame.top)))
+    return canvas
+
+
+def _finder(settings: DetectSettings, base: Path) -> Finder | None:
+    if settings.detector is None:
+        return None
+    names = _class_names(settings.classes, base)
+    demanded = settings.subject + (settings.forbidden if "forbidden" in settings.model_fields_set else ())
+    for name in demanded:
+        if name not in names:
+            raise BuildError(f"The detector knows no class '{name}'; choose from its classes: {', '.join(names)}.")
+    detector = Detector(base / settings.detector, names, settings.threads)
+    floor = min(settings.second_score, settings.forbidden_score)
+    return lambda photo_u8: detector(photo_u8, floor)
+
+
+def _class_names(classes: Path | tuple[str, ...] | None, base: Path) -> tuple[str, ...]:
+    if classes is None:
+        return COCO
+    if isinstance(classes, tuple):
+        return classes
+    try:
+        lines = (base / classes).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"classes '{base / classes}' cannot be read ({error}); give a text file, a name a line.") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _decisive(settings: DetectSettings, base: Path) -> dict[str, Any]:
+    """What decides the stage's pictures: of files what is in them, not where they lie."""
+    if settings.detector is None:
+        return settings.model_dump(mode="json", include={"detector", "max_side"})
+    values = settings.model_dump(mode="json", exclude={"threads", "detector", "classes"})
+    values["detector"] = hashlib.sha256((base / settings.detector).read_bytes()).hexdigest()
+    values["classes"] = list(_class_names(settings.classes, base))
+    return values
+
+
+def _examined(entry_id: str, path: Path, journal: Journal, finder: Finder | None, settings: DetectSettings) -> Entry:
+    photo = read_photo(path)
+    if photo is None:
+        return Entry(entry_id, reason="cannot be read")
+    if finder is None:
+        whole = Box.whole(photo.size)
+        return _kept(entry_id, photo, whole, Detection("", 1.0, whole), journal, settings.max_side)
+    found = finder(np.asarray(photo))
+    fault = find_fault(found, photo.size, settings)
+    if fault is not None:
+        return _rejected(entry_id, photo, fault, found, journal)
+    subject = next(d for d in found if d.name in settings.subject)
+    frame = square_around(subject.box, photo.size, settings.margin, settings.padding)
+    if frame is None:
+        return _rejected(entry_id, photo, "does not fit into a square of the photo", found, journal)
+    return _kept(entry_id, photo, frame, subject, journal, settings.max_side)
+
+
+def _kept(entry_id: str, photo: Image.Image, frame: Box, subject: Detection, journal: Journal, max_side: int) -> Entry:
+    """Facts: class and score; `box` of the subject and `photo`, what is not padding, in pixels of the picture."""
+    picture, scale = cut(photo, frame), min(max_side / frame.longer, 1.0)
+    if scale < 1:
+        picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+    name = journal.save_image(picture, f"{entry_id}.png")
+    facts = {
+        "class": subject.name,
+        "score": round(subject.score, 4),
+        "box": subject.box.seen_from(frame, scale).numbers(),
+        "photo": Box.whole(photo.size).meet(frame).seen_from(frame, scale).numbers(),
+    }
+    return Entry(entry_id, name, facts=facts)
+
+
+def _rejected(entry_id: str, photo: Image.Image, reason: str, found: Sequence[Detection], journal: Journal) -> Entry:
+    """With the photo in small and what was found in it."""
+    shown = ImageOps.contain(photo, (SHOWN_PX, SHOWN_PX))
+    scale, draw = shown.width / photo.width, ImageDraw.Draw(shown)
+    for d in found:
+        left, top, right, bottom = d.box.seen_from(Box.whole(photo.size), scale).numbers()
+        draw.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline="red", width=2)
+        draw.text((left + 4, top + 2), f"{d.name} {d.score:.2f}", "red", stroke_width=2, stroke_fill="white")
+    name = journal.save_image(shown, f"rejected/{entry_id}.jpg", quality=85)
+    return Entry(entry_id, name, reason, {"found": [{"class": d.name, "score": round(d.score, 4)} for d in found[:5]]})
