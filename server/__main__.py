@@ -124,13 +124,16 @@ def translate(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="NAME=FILE: a further input, the same for every file; may be repeated.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="photo: the files are photos, traced to the lines that the model draws from.")
+    ] = None,
     models: Models = None,
     device: Device = None,
 ) -> None:
     """Translate files without a server; a file that cannot be used is told and passed over, and the exit code is 1."""
     settings = _settings(models_dir=tuple(models) if models else None, device=device)
     logs.configure("warning", settings.log_format)
-    options = BatchOptions(seed, image_format, size, _named_files(inputs or []))
+    options = BatchOptions(seed, image_format, size, _named_files(inputs or []), source)
     try:
         failed = translate_files(settings, files, model, out, options, errors)
     except ConfigurationError as error:

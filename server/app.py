@@ -29,6 +29,7 @@ from server.service import Service
 from server.session import Session, SessionOptions, installed_distributions, runtime_version, why_unusable
 from server.settings import Settings
 from server.site import site_router
+from server.tracing import choose_tracer
 from server.translator import load_session
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def create_app(settings: Settings, load: Callable[[Entry], Session] | None = Non
 
 def _make_service(settings: Settings, load: Callable[[Entry], Session] | None) -> Service:
     catalog = read_catalog(settings.models_dir, bundled_folder() if settings.bundled_models else None)
+    tracer = choose_tracer(catalog, settings.tracer)
     check_distributions(installed_distributions())
     choice = choose(settings.device, why_unusable)
     threads = settings.threads or usable_cores()
@@ -100,7 +102,7 @@ def _make_service(settings: Settings, load: Callable[[Entry], Session] | None) -
     )
     live = LiveHub(engine, metrics, _live_limits(settings), choice.device)
     _log_start(catalog, choice, threads)
-    return Service(version(), settings, catalog, choice, threads, engine, live, metrics)
+    return Service(version(), settings, catalog, choice, threads, engine, live, metrics, tracer)
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:

@@ -11,15 +11,16 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from server.catalog import Entry, bundled_folder, read_catalog
+from server.catalog import Catalog, Entry, bundled_folder, read_catalog
 from server.errors import ApiError, ConfigurationError, ModelError
-from server.imaging import ImageLimits, encode
+from server.imaging import ImageLimits, Picture, encode
 from server.manifest import Manifest
 from server.processors import usable_cores
 from server.providers import check_distributions, choose
 from server.requests import FORMATS, JSON_TYPE
 from server.session import Session, SessionOptions, installed_distributions, why_unusable
 from server.settings import Settings
+from server.tracing import Trace, checked_trace, choose_tracer, prepare_trace, traced_lines
 from server.translator import (
     SizeMode,
     check_tiles,
@@ -35,12 +36,16 @@ from server.translator import (
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is asked of each file; `size` is the model's own choice when absent, `inputs` are files by name."""
+    """What is asked of each file; `size` is the model's own choice when absent, `inputs` are files by name.
+
+    `source` is what the files are, where that is not what the model draws from: `photo`, to be traced by the way.
+    """
 
     seed: int = 0
     image_format: str = "png"
     size: SizeMode | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
+    source: str | None = None
 
 
 def translate_files(
@@ -99,11 +104,24 @@ def _check_free(target: Path, own: set[tuple[int, int]], written: set[tuple[int,
 
 
 @dataclass(frozen=True)
+class _Tracer:
+    """A loaded tracer and what is asked of it."""
+
+    trace: Trace
+    session: Session
+
+    def lines(self, model: Manifest, photo: bytes, seed: int, limits: ImageLimits) -> Picture:
+        given = prepare_trace(self.trace, model, photo, limits)
+        return traced_lines(self.trace, given, run(self.trace.tracer, given.prepared, seed, self.session))
+
+
+@dataclass(frozen=True)
 class _Translator:
-    """A loaded model and what is asked of it."""
+    """A loaded model, the tracer before it where there is to be one, and what is asked of them."""
 
     entry: Entry
     session: Session
+    tracer: _Tracer | None
     limits: ImageLimits
     most_tiled_pixels: int
     options: BatchOptions
@@ -116,17 +134,24 @@ class _Translator:
         if media_type == JSON_TYPE:
             raise ConfigurationError(f"--format is '{options.image_format}'; it must be png, jpeg or webp.")
         limits = ImageLimits(settings.max_pixels, settings.max_side)
-        entry, session = _load(settings, model_id, limits)
+        loader = _Loader.of(settings, limits)
+        entry = loader.find(model_id)
+        tracer = loader.tracer(entry.manifest, settings.tracer, options.source)
         further = _read_inputs(entry.manifest, options.inputs)
-        return cls(entry, session, limits, settings.max_tiled_pixels, options, media_type, further)
+        return cls(entry, loader.load(entry), tracer, limits, settings.max_tiled_pixels, options, media_type, further)
 
     def translate(self, content: bytes) -> bytes:
         manifest = self.entry.manifest
         size = self.options.size or default_size(manifest)
-        pictures = {manifest.inputs[0].name: content, **self.further}
+        pictures = {manifest.inputs[0].name: self._main(content), **self.further}
         prepared = prepare(manifest, pictures, checked_parameters(manifest, {}), self.limits, size)
         check_tiles(prepared, 1, self.most_tiled_pixels)
         return encode(finish(prepared, run(manifest, prepared, self.options.seed, self.session), size), self.media_type)
+
+    def _main(self, content: bytes) -> bytes | Picture:
+        if self.tracer is None:
+            return content
+        return self.tracer.lines(self.entry.manifest, content, self.options.seed, self.limits)
 
 
 def _read_inputs(manifest: Manifest, files: Mapping[str, Path]) -> dict[str, bytes]:
@@ -144,19 +169,43 @@ def _read_inputs(manifest: Manifest, files: Mapping[str, Path]) -> dict[str, byt
     return contents
 
 
-def _load(settings: Settings, model_id: str, limits: ImageLimits) -> tuple[Entry, Session]:
-    catalog = read_catalog(settings.models_dir, bundled_folder() if settings.bundled_models else None)
-    check_distributions(installed_distributions())
-    options = SessionOptions(
-        choose(settings.device, why_unusable).provider, settings.threads or usable_cores(), settings.cache_dir
-    )
-    try:
-        entry = catalog[model_id]
-        return entry, load_session(entry, options, limits)
-    except ApiError as error:
-        raise ConfigurationError(error.detail) from None
-    except ModelError as error:
-        raise ConfigurationError(f"'{model_id}' cannot be used: {error}") from None
+@dataclass(frozen=True)
+class _Loader:
+    """The models there are, and how they are loaded."""
+
+    catalog: Catalog
+    options: SessionOptions
+    limits: ImageLimits
+
+    @classmethod
+    def of(cls, settings: Settings, limits: ImageLimits) -> Self:
+        catalog = read_catalog(settings.models_dir, bundled_folder() if settings.bundled_models else None)
+        check_distributions(installed_distributions())
+        provider = choose(settings.device, why_unusable).provider
+        return cls(catalog, SessionOptions(provider, settings.threads or usable_cores(), settings.cache_dir), limits)
+
+    def find(self, model_id: str) -> Entry:
+        try:
+            return self.catalog[model_id]
+        except ApiError as error:
+            raise ConfigurationError(error.detail) from None
+
+    def load(self, entry: Entry) -> Session:
+        try:
+            return load_session(entry, self.options, self.limits)
+        except ModelError as error:
+            raise ConfigurationError(f"'{entry.id}' cannot be used: {error}") from None
+
+    def tracer(self, model: Manifest, wanted: str | None, source: str | None) -> _Tracer | None:
+        if source is None:
+            return None
+        entry = choose_tracer(self.catalog, wanted)
+        try:
+            trace = checked_trace(model, entry.manifest if entry else None, source, {})
+        except ApiError as error:
+            raise ConfigurationError(f"--from {source}: {error.detail}") from None
+        assert entry is not None
+        return _Tracer(trace, self.load(entry))
 
 
 def _progress(console: Console) -> Progress:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from server.errors import OffPaletteError
-from server.imaging import Fit, Pixels, has_alpha, resize, to_eight_bits, to_gray, with_channels
+from server.imaging import Fit, Picture, Pixels, has_alpha, resize, to_eight_bits, to_gray, with_channels
 from server.manifest import ImageInput
 
 MIDDLE_GRAY = 128
@@ -26,18 +26,19 @@ FAR_SHARE_LIMIT = 0.25
 """A label picture with a larger share of far pixels is some other picture; snapping it would give a confident wrong answer."""
 
 
-def line_pixels(image: Image.Image, fit: Fit, spec: ImageInput) -> Pixels:
+def line_pixels(picture: Picture, fit: Fit, spec: ImageInput) -> Pixels:
     """A line drawing at the fitted size, `(h, w, 1)`, in the polarity the model was trained on."""
-    dark_on_light = _dark_on_light(image)
+    dark_on_light = _dark_on_light(picture)
     shrunk = _shrink_lines(dark_on_light, fit)
     pixels = with_channels(resize(shrunk, fit, Image.Resampling.BICUBIC))
     return pixels if spec.ink == "dark" else 255 - pixels
 
 
-def _dark_on_light(image: Image.Image) -> Image.Image:
-    gray = to_gray(image, _paper_under(image))
+def _dark_on_light(picture: Picture) -> Image.Image:
+    gray = to_gray(picture.image, _paper_under(picture.image))
     values = np.asarray(gray)
-    return Image.fromarray(255 - values) if _paper_is_dark(values) else gray
+    is_light_ink = picture.ink == "light" if picture.ink else _paper_is_dark(values)
+    return Image.fromarray(255 - values) if is_light_ink else gray
 
 
 def _paper_under(image: Image.Image) -> int:

@@ -142,19 +142,24 @@ class Engine:
         if held[client] >= share:
             raise QueueFullError(f"{share} requests from your address are under way, the most one may have.", retry_after=1)
 
-    async def submit(self, model_id: str, client: str, prepare: Callable[[], Feeds]) -> Outcome:
+    def deadline(self) -> float:
+        """When work that is asked for now is too late, in the event loop's time."""
+        return asyncio.get_running_loop().time() + self._limits.deadline_seconds
+
+    async def submit(self, model_id: str, client: str, prepare: Callable[[], Feeds], deadline: float | None = None) -> Outcome:
         """Makes one image at the client's turn.
 
         Args:
             model_id: A model of the catalogue.
             client: Whose turn it uses up.
             prepare: Makes the graph's inputs; called in the worker's thread when the turn comes.
+            deadline: Of several steps together; that of this one alone when absent.
 
         Raises:
             DeadlinePassedError: no turn came in time. ModelFailedError, ShuttingDownError: as named.
         """
         self._refuse_when_draining()
-        deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
+        deadline = self.deadline() if deadline is None else deadline
         async with self._loaded(self._slots[model_id], deadline) as worker:
             return await self._run(worker, Job(client, prepare, *_future()), deadline)
 
@@ -175,7 +180,7 @@ class Engine:
             DeadlinePassedError: a part's turn did not come in time. ModelFailedError, ShuttingDownError: as named.
         """
         self._refuse_when_draining()
-        deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
+        deadline = self.deadline()
         times = Times()
         waiting = iter(parts)
         async with self._loaded(self._slots[model_id], deadline) as worker:
@@ -213,7 +218,7 @@ class Engine:
         Raises:
             DeadlinePassedError: no place came free in time.
         """
-        deadline = asyncio.get_running_loop().time() + self._limits.deadline_seconds
+        deadline = self.deadline()
         entered = False
         try:
             async with self._large.place(client, deadline):

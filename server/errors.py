@@ -88,6 +88,10 @@ class UnknownInputError(ApiError):
     """A picture was sent for an input that the model does not have."""
 
 
+class NoTracerError(ApiError):
+    """Lines were asked for of a photo, and no model of the server makes them."""
+
+
 class OffPaletteError(ApiError):
     """A label picture has too many pixels that are far from every colour of the palette."""
 
@@ -140,6 +144,7 @@ ERRORS: dict[type[ApiError], ErrorRow] = {
     BadParameterError: ErrorRow(422, "bad_parameter", "A parameter is not valid"),
     MissingInputError: ErrorRow(422, "missing_input", "An input is missing"),
     UnknownInputError: ErrorRow(422, "unknown_input", "The model has no such input"),
+    NoTracerError: ErrorRow(422, "no_tracer", "No model here traces photos"),
     OffPaletteError: ErrorRow(422, "off_palette", "The colours are not those of the palette"),
     QueueFullError: ErrorRow(429, "queue_full", "Too many requests are waiting"),
     TooManyConnectionsError: ErrorRow(429, "too_many_connections", "Too many connections"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,14 @@ class Fit:
 class Picture:
     """A decoded, upright picture. `width` and `height` are those of the file, which may be larger than the pixels here.
 
-    It is one image, or one gray image for each channel of an array that is neither gray nor RGB.
+    It is one image, or one gray image for each channel of an array that is neither gray nor RGB. `ink` is the polarity of a
+    line drawing, where it is known and need not be told from the pixels.
     """
 
     bands: tuple[Image.Image, ...]
     width: int
     height: int
+    ink: Literal["dark", "light"] | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -269,12 +271,32 @@ def on_canvas(pixels: Pixels, fit: Fit, background: tuple[int, ...]) -> Pixels:
     return canvas
 
 
+def continued(pixels: Pixels, fit: Fit) -> Pixels:
+    """Fills the canvas around fitted pixels `(h, w, C)` with their own reflection, so that no edge is seen where they end."""
+    above, left = fit.top, fit.left
+    below, right = fit.canvas_height - fit.height - above, fit.canvas_width - fit.width - left
+    return np.pad(pixels, ((above, below), (left, right), (0, 0)), mode="symmetric")
+
+
 def cut_out(pixels: Pixels, fit: Fit) -> Pixels:
     """The part of a result that the picture covered, where the result may be larger or smaller than the canvas."""
+    return pixels[_box_in(pixels, fit)]
+
+
+def cleared_around(pixels: Pixels, fit: Fit, value: int) -> Pixels:
+    """A result with nothing but `value` where the picture was not."""
+    if fit.fills_canvas:
+        return pixels
+    box, cleared = _box_in(pixels, fit), np.full_like(pixels, value)
+    cleared[box] = pixels[box]
+    return cleared
+
+
+def _box_in(pixels: Pixels, fit: Fit) -> tuple[slice, slice]:
     across, down = pixels.shape[1] / fit.canvas_width, pixels.shape[0] / fit.canvas_height
     left, top = round(fit.left * across), round(fit.top * down)
     right = max(left + 1, round((fit.left + fit.width) * across))
-    return pixels[top : max(top + 1, round((fit.top + fit.height) * down)), left:right]
+    return slice(top, max(top + 1, round((fit.top + fit.height) * down))), slice(left, right)
 
 
 def restore_size(pixels: Pixels, fit: Fit) -> Pixels:

@@ -155,6 +155,20 @@ class Tiling(_Strict):
     overlap: int = Field(ge=1, le=4096, description="Pixels that neighbouring tiles share at least, at most half a tile.")
 
 
+class OutputLine(_Strict):
+    """Says that the picture is finished line art, which can be drawn on and given to a model of kind `line`."""
+
+    ink: Literal["dark", "light"] = Field(description="Are lines darker or lighter than paper?")
+    width_parameter: Name | None = Field(
+        default=None, description="The parameter that is the lines' width in graph pixels, where there is one."
+    )
+
+    @property
+    def paper(self) -> int:
+        """Value of a place without lines, [0, 255]."""
+        return 255 if self.ink == "dark" else 0
+
+
 class Output(_Strict):
     """The graph's only output, of whatever name: `uint8 (N, H', W', channels)`, RGB, or 1 channel for lines and masks."""
 
@@ -162,6 +176,15 @@ class Output(_Strict):
     channels: Literal[1, 3] = 3
     compose: Compose = Compose.REPLACE
     tiling: Tiling | None = Field(default=None, description="Photos are translated at their own size on request; see Tiling.")
+    line: OutputLine | None = Field(default=None, description="The picture is line art; see OutputLine.")
+
+    @model_validator(mode="after")
+    def _check_line(self) -> Self:
+        if self.line and self.channels != 1:
+            raise ValueError(f"output.line is for pictures of one channel; output.channels is {self.channels}, set it to 1.")
+        if self.line and self.compose is not Compose.REPLACE:
+            raise ValueError(f"output.line is for pictures that are the answer; output.compose is {self.compose}, not replace.")
+        return self
 
 
 class Latent(_Strict):
@@ -257,7 +280,7 @@ class Manifest(_Strict):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"graph inputs must have distinct names; repeated: {', '.join(repeated)}.")
-        reserved = sorted({"seed", "n", "params"} & set(names))
+        reserved = sorted({"seed", "n", "params", "from"} & set(names))
         if reserved:
             raise ValueError(f"the names {', '.join(reserved)} belong to the API; rename these inputs or parameters.")
         if self.inputs[0].optional:
@@ -281,6 +304,19 @@ class Manifest(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _check_width_parameter(self) -> Self:
+        name = self.output.line.width_parameter if self.output.line else None
+        if name is None:
+            return self
+        found = self.parameter(name)
+        if found is None:
+            known = ", ".join(parameter.name for parameter in self.parameters) or "none"
+            raise ValueError(f"output.line.width_parameter is '{name}', which is no parameter; the parameters are: {known}.")
+        if found.kind == "bool":
+            raise ValueError(f"output.line.width_parameter '{name}' is a bool; a width must be a float or an int.")
+        return self
+
+    @model_validator(mode="after")
     def _check_tiling(self) -> Self:
         if self.output.tiling is None:
             return self
@@ -300,3 +336,7 @@ class Manifest(_Strict):
     def input(self, name: str) -> ImageInput | None:
         """The image input called `name`, or None."""
         return next((spec for spec in self.inputs if spec.name == name), None)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter called `name`, or None."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)

@@ -51,13 +51,14 @@ class Page:
         """
         words = load_words(language)
         listed = models.model_dump(mode="json")
-        boot = {
+        boot: dict[str, object] = {
             "version": self.version,
             "lang": language,
             "languages": list(LANGUAGES),
             "messages": words,
             "models": sorted(listed["models"], key=lambda model: model["kind"] not in DRAWN_KINDS),
             "device": models.device,
+            "tracer": models.tracer,
         }
         try:
             template = self.environment.get_template(TEMPLATE)

@@ -29,6 +29,7 @@ from server.imaging import MEDIA_TYPES, PHOTO_TYPES
 from server.manifest import Manifest
 from server.negotiation import choose_media_type
 from server.schemas import TranslateBody
+from server.tracing import PHOTO, PREFIX, Trace, checked_trace
 from server.translator import (
     MAX_VARIATIONS,
     SEED_LIMIT,
@@ -80,9 +81,18 @@ class TranslateCall:
     seeds: tuple[int, ...]
     media_type: str
     size: SizeMode
+    trace: Trace | None = None
 
 
-async def read_call(request: Request, manifest: Manifest, limits: BodyLimits, offload: Offload) -> TranslateCall:
+@dataclass(frozen=True)
+class Models:
+    """Whom a request is for: a model, and the one that makes lines of photos for it, if there is one."""
+
+    model: Manifest
+    tracer: Manifest | None
+
+
+async def read_call(request: Request, models: Models, limits: BodyLimits, offload: Offload) -> TranslateCall:
     """Reads query and body. Bodies that have to be taken apart are so in the pool: megabytes would hold up every other caller.
 
     Raises:
@@ -91,24 +101,39 @@ async def read_call(request: Request, manifest: Manifest, limits: BodyLimits, of
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     query = dict(request.query_params)
     media_type = _wanted_type(request.headers.get("accept"), query.pop("format", None))
-    size = _size_mode(query.pop("size", None), manifest)
+    size = _size_mode(query.pop("size", None), models.model)
     if content_type not in (*RAW_TYPES, JSON_TYPE, MULTIPART_TYPE):
         accepted = ", ".join((*MEDIA_TYPES, *PHOTO_TYPES, MULTIPART_TYPE))
         raise UnsupportedMediaTypeError(f"The content type is '{content_type[:80]}'; send {accepted} or {JSON_TYPE}.")
-    _finish_call({}, query, manifest, media_type, size)
-    given = await _read_given(request, content_type, manifest, limits, offload)
-    return _finish_call(given.pictures, {**query, **given.values}, manifest, media_type, size)
+    _finish_call({}, query if "from" in query else _without_trace(query), models, media_type, size)
+    given = await _read_given(request, content_type, models, limits, offload)
+    return _finish_call(given.pictures, {**query, **given.values}, models, media_type, size)
 
 
 def _finish_call(
-    pictures: Mapping[str, bytes], values: Mapping[str, object], manifest: Manifest, media_type: str, size: SizeMode
+    pictures: Mapping[str, bytes], values: Mapping[str, object], models: Models, media_type: str, size: SizeMode
 ) -> TranslateCall:
-    parameters = dict(values)
+    parameters = _without_trace(values)
+    trace = _trace(parameters.pop("from", None), values, models)
     count = checked_whole("n", parameters.pop("n", 1), 1, MAX_VARIATIONS)
     given_seed = parameters.pop("seed", None)
     seed = secrets.randbelow(SEED_LIMIT) if given_seed is None else checked_whole("seed", given_seed, 0, SEED_LIMIT - 1)
     seeds = tuple((seed + offset) % SEED_LIMIT for offset in range(count))
-    return TranslateCall(pictures, checked_parameters(manifest, parameters), seeds, media_type, size)
+    return TranslateCall(pictures, checked_parameters(models.model, parameters), seeds, media_type, size, trace)
+
+
+def _without_trace(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if not name.startswith(PREFIX)}
+
+
+def _trace(source: object, values: Mapping[str, object], models: Models) -> Trace | None:
+    given = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+    if source is not None:
+        return checked_trace(models.model, models.tracer, source, given)
+    if given:
+        name = f"{PREFIX}{next(iter(given))[:64]}"
+        raise BadParameterError(f"'{name}' is for photos that are traced; ask for from={PHOTO} too.", parameter=name)
+    return None
 
 
 def _wanted_type(accept: str | None, format_name: str | None) -> str:
@@ -138,13 +163,13 @@ def _size_mode(given: str | None, manifest: Manifest) -> SizeMode:
     return cast(SizeMode, given)
 
 
-async def _read_given(request: Request, content_type: str, manifest: Manifest, limits: BodyLimits, offload: Offload) -> _Given:
+async def _read_given(request: Request, content_type: str, models: Models, limits: BodyLimits, offload: Offload) -> _Given:
     body = await read_body(request, limits)
-    given = _Given({manifest.inputs[0].name: body})
+    given = _Given({models.model.inputs[0].name: body})
     if content_type == JSON_TYPE:
-        given = await offload(_from_json, body, manifest)
+        given = await offload(_from_json, body, models.model)
     elif content_type == MULTIPART_TYPE:
-        given = await offload(_from_multipart, request.headers, body, manifest)
+        given = await offload(_from_multipart, request.headers, body, models)
     return given
 
 
@@ -195,7 +220,9 @@ def _from_json(body: bytes, manifest: Manifest) -> _Given:
     except ValidationError as error:
         raise _json_error(error) from None
     values: dict[str, object] = dict(call.params)
+    values |= {f"{PREFIX}{name}": value for name, value in call.trace.items()}
     values |= {name: getattr(call, name) for name in ("seed", "n") if name in call.model_fields_set}
+    values |= {"from": call.from_}
     given = _Given(values={name: value for name, value in values.items() if value is not None})
     texts = [("image", call.image)] if call.image is not None else []
     for name, text in [*texts, *call.inputs.items()]:
@@ -206,7 +233,7 @@ def _from_json(body: bytes, manifest: Manifest) -> _Given:
 def _json_error(error: ValidationError) -> BadRequestError | BadParameterError:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])[:80]
-    if first["loc"] and first["loc"][0] in ("seed", "n", "params"):
+    if first["loc"] and first["loc"][0] in ("seed", "n", "params", "from", "trace"):
         name = str(first["loc"][1] if first["loc"][0] == "params" and len(first["loc"]) > 1 else first["loc"][0])[:64]
         return BadParameterError(f"'{path}' in the body: {first['msg']}.", parameter=name)
     return BadRequestError(f"'{path or 'body'}' in the body: {first['msg']}; docs/protocol.md shows the form.")
@@ -221,16 +248,17 @@ def _decoded(name: str, text: str) -> bytes:
         raise BadRequestError(f"'{name[:64]}' is not base64 or a base64 data URL; addresses are not fetched.") from None
 
 
-def _from_multipart(headers: Headers, body: bytes, manifest: Manifest) -> _Given:
+def _from_multipart(headers: Headers, body: bytes, models: Models) -> _Given:
     """The parser is asynchronous in form only, as the body is at hand: a loop of the thread's own drives it to its end."""
-    return asyncio.run(_parse_multipart(headers, body, manifest))
+    return asyncio.run(_parse_multipart(headers, body, models))
 
 
-async def _parse_multipart(headers: Headers, body: bytes, manifest: Manifest) -> _Given:
+async def _parse_multipart(headers: Headers, body: bytes, models: Models) -> _Given:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    expected = len(manifest.inputs) + len(manifest.parameters) + 2
+    manifest, tracer = models.model, models.tracer
+    expected = len(manifest.inputs) + len(manifest.parameters) + (len(tracer.parameters) if tracer else 0) + 3
     parser = MultiPartParser(
         headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
     )

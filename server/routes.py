@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import time
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket
 
 from server.catalog import CARD_FILE, PREVIEW_FILE, Entry
-from server.engine import Engine
-from server.errors import ERRORS, ApiError, BadParameterError, UnknownSampleError
+from server.errors import ERRORS, ApiError, UnknownSampleError
 from server.files import FileStore, matches
-from server.imaging import ImageLimits, Pixels, check_format_holds, contact_sheet, count_pixels, encode, sheet_size
+from server.imaging import contact_sheet, count_pixels, encode
 from server.manifest import Manifest
 from server.metrics import CONTENT_TYPE
 from server.problems import problem_response
-from server.requests import JSON_TYPE, BodyLimits, TranslateCall, read_call
+from server.requests import JSON_TYPE, BodyLimits, Models, TranslateCall, read_call
 from server.schemas import FitBody, ModelList, Problem, Readiness, TranslateAnswer, TranslateBody, TranslatedImage
 from server.schemas import problem_response as problem_schema
 from server.service import Service, address_of, request_service, socket_service
 from server.settings import Settings
-from server.tiles import Mosaic
-from server.translator import Prepared, check_tiles, feeds, finish, keeps_size, prepare, tile_feeds
-from server.worker import Outcome
+from server.tracing import PHOTO
+from server.translation import Translation, run_call
+from server.translator import keeps_size
 
-T = TypeVar("T")
 ServiceOf = Annotated[Service, Depends(request_service)]
 
-EXPOSED_HEADERS = ("X-Model", "X-Seed", "X-Request-ID", "X-Fit", "X-Palette-Snapped", "Server-Timing", "Retry-After")
+EXPOSED_HEADERS = (
+    "X-Model", "X-Seed", "X-Request-ID", "X-Fit", "X-Palette-Snapped", "X-Traced-By", "Server-Timing", "Retry-After",
+)  # fmt: skip
 CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; it is what the log and the metrics show for a caller who went away."""
 
@@ -53,20 +51,6 @@ def _errors(*codes: str) -> Responses:
     rows = [row for row in ERRORS.values() if row.code in codes]
     statuses = sorted({row.status for row in rows})
     return {status: problem_schema(", ".join(f"`{row.code}`" for row in rows if row.status == status)) for status in statuses}
-
-
-@dataclass(frozen=True)
-class _Translation:
-    """A finished call: pictures in the order of their seeds, and what happened on the way."""
-
-    call: TranslateCall
-    prepared: Prepared
-    outcomes: tuple[Outcome, ...]
-    decode_ms: float
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return self.call.seeds
 
 
 _TRANSLATE_BODY: dict[str, Any] = {
@@ -93,6 +77,12 @@ _TRANSLATE_BODY: dict[str, Any] = {
         {"name": "n", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 16, "default": 1}},
         {"name": "format", "in": "query", "schema": {"type": "string", "enum": ["png", "jpeg", "webp", "json"]}},
         {"name": "size", "in": "query", "schema": {"type": "string", "enum": ["model", "original"]}},
+        {
+            "name": "from",
+            "in": "query",
+            "description": "The main input is a photo, and its lines are what the model draws from.",
+            "schema": {"type": "string", "enum": [PHOTO]},
+        },
     ],
 }
 _PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -116,17 +106,22 @@ _PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
         **_errors(
             "bad_request", "bad_image", "origin_refused", "unknown_model", "not_acceptable", "body_too_large",
             "image_too_large", "unsupported_media_type", "bad_parameter", "missing_input", "unknown_input", "off_palette",
-            "queue_full", "model_failed", "shutting_down", "timeout", "internal",
+            "no_tracer", "queue_full", "model_failed", "shutting_down", "timeout", "internal",
         ),
     },
     openapi_extra=_TRANSLATE_BODY,
 )  # fmt: skip
 async def translate(model: str, request: Request, service: ServiceOf) -> Response:
-    """Sends a picture through a model. Each parameter of the model is a query parameter or form field of its name as well."""
+    """Sends a picture through a model. Each parameter of the model is a query parameter or form field of its name as well.
+
+    With `from=photo` a model that draws from lines takes a photo, which another model traces first; that one's parameters are
+    `trace.` and their name.
+    """
     service.check_origin(request)
     entry, client = service.catalog[model], f"http:{address_of(request)}"
+    models = Models(entry.manifest, service.tracer.manifest if service.tracer else None)
     with service.engine.admit(entry.id, client):  # from before its body is read: bodies in memory are bounded as well
-        call = await read_call(request, entry.manifest, _body_limits(service.settings), service.engine.offload)
+        call = await read_call(request, models, _body_limits(service.settings), service.engine.offload)
         return await _unless_gone(request, _answer(service, entry.manifest, call, client))
 
 
@@ -167,102 +162,26 @@ async def _is_large(service: Service, manifest: Manifest, call: TranslateCall) -
 
 
 async def _answer_now(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
-    translation = await _translate(service, manifest, call, client)
+    translation = await run_call(service, manifest, call, client)
     build = _json_answer if call.media_type == JSON_TYPE else _picture_answer
     response, timings = await service.engine.offload(build, manifest, translation)
     service.metrics.observe_stages(manifest.id, timings)
     return response
 
 
-async def _translate(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> _Translation:
-    engine, started = service.engine, time.perf_counter()
-    prepared = await engine.offload(prepare, manifest, call.pictures, call.parameters, service.image_limits, call.size)
-    decode_ms = (time.perf_counter() - started) * 1000
-    _check_answer_size(call, prepared, service.image_limits)
-    seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
-    check_tiles(prepared, len(seeds), service.settings.max_tiled_pixels)
-    run = _run_tiles if prepared.grid else _run_whole
-    outcomes = await run(engine, manifest, prepared, seeds, client)
-    return _Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms)
-
-
-async def _run_whole(
-    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str
-) -> tuple[Outcome, ...]:
-    jobs = [engine.submit(manifest.id, client, lambda seed=seed: feeds(manifest, prepared, seed)) for seed in seeds]  # type: ignore[misc]
-    return tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
-
-
-async def _run_tiles(
-    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str
-) -> tuple[Outcome, ...]:
-    """One picture after another, all before one deadline; the time that all took is told in equal shares."""
-    assert prepared.grid is not None
-    mosaics = [Mosaic(prepared.grid) for _ in seeds]
-    places = itertools.chain.from_iterable(itertools.repeat(mosaic, len(prepared.grid)) for mosaic in mosaics)
-    parts = itertools.chain.from_iterable(tile_feeds(manifest, prepared, seed) for seed in seeds)
-    times = await engine.submit_parts(manifest.id, client, parts, lambda tile: next(places).lay(tile))
-    share = len(seeds)
-    return tuple(
-        Outcome(mosaic.picture, times.prepare_ms / share, times.queue_ms, times.infer_ms / share) for mosaic in mosaics
-    )
-
-
-def _check_answer_size(call: TranslateCall, prepared: Prepared, limits: ImageLimits) -> None:
-    """Before the work: variations at the size that was sent are bounded together like one picture that is taken in."""
-    if call.size != "original":
-        return
-    count, width, height = len(call.seeds), prepared.fit.original_width, prepared.fit.original_height
-    most = max(1, limits.max_pixels // (width * height))
-    if count > most:
-        raise BadParameterError(
-            f"'n' is {count}, and {count} pictures of {width} x {height} pixels are more than the {limits.max_pixels} pixels "
-            f"that one answer may have; ask for at most {most} or for size=model.",
-            parameter="n",
-            range=[1, most],
-        )
-    check_format_holds(*sheet_size(count, width, height), call.media_type)
-
-
-async def _together(jobs: list[Coroutine[Any, Any, T]]) -> list[T]:
-    """All or none: when one fails, the others are withdrawn and its own error is told."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _timings(translation: _Translation, encode_ms: float) -> dict[str, float]:
-    """Milliseconds a stage. Variations wait side by side and run one after another."""
-    outcomes = translation.outcomes
-    timings = {
-        "decode": translation.decode_ms + sum(outcome.prepare_ms for outcome in outcomes),
-        "queue": min(outcome.queue_ms for outcome in outcomes),
-        "infer": sum(outcome.infer_ms for outcome in outcomes),
-        "encode": encode_ms,
-    }
-    return {stage: round(value, 2) for stage, value in timings.items()}
-
-
-def _finished(translation: _Translation) -> list[Pixels]:
-    return [finish(translation.prepared, outcome.image, translation.call.size) for outcome in translation.outcomes]
-
-
-def _picture_answer(manifest: Manifest, translation: _Translation) -> tuple[Response, dict[str, float]]:
+def _picture_answer(manifest: Manifest, translation: Translation) -> tuple[Response, dict[str, float]]:
     started = time.perf_counter()
-    pictures = _finished(translation)
+    pictures = translation.pictures()
     content = encode(pictures[0] if len(pictures) == 1 else contact_sheet(pictures), translation.call.media_type)
-    timings = _timings(translation, (time.perf_counter() - started) * 1000)
+    timings = translation.timings((time.perf_counter() - started) * 1000)
     return Response(content, 200, _headers(manifest, translation, timings), translation.call.media_type), timings
 
 
-def _json_answer(manifest: Manifest, translation: _Translation) -> tuple[Response, dict[str, float]]:
+def _json_answer(manifest: Manifest, translation: Translation) -> tuple[Response, dict[str, float]]:
     started = time.perf_counter()
-    pictures = _finished(translation)
+    pictures = translation.pictures()
     encoded = [base64.b64encode(encode(picture, "image/png")).decode() for picture in pictures]
-    timings = _timings(translation, (time.perf_counter() - started) * 1000)
+    timings = translation.timings((time.perf_counter() - started) * 1000)
     answer = TranslateAnswer(
         model=manifest.id,
         images=[
@@ -275,12 +194,13 @@ def _json_answer(manifest: Manifest, translation: _Translation) -> tuple[Respons
             mode=translation.prepared.mode, scale=round(translation.prepared.fit.scale, 6), box=translation.prepared.fit.box
         ),
         palette_snapped=translation.prepared.palette_snapped,
+        traced_by=translation.traced_by,
         timings=timings,
     )
     return Response(answer.model_dump_json(), 200, _headers(manifest, translation, timings), JSON_TYPE), timings
 
 
-def _headers(manifest: Manifest, translation: _Translation, timings: dict[str, float]) -> dict[str, str]:
+def _headers(manifest: Manifest, translation: Translation, timings: dict[str, float]) -> dict[str, str]:
     fit, snapped = translation.prepared.fit, translation.prepared.palette_snapped
     headers = {
         "X-Model": manifest.id,
@@ -290,7 +210,11 @@ def _headers(manifest: Manifest, translation: _Translation, timings: dict[str, f
         "Cache-Control": "no-store",
         "Vary": "Accept",
     }
-    return headers if snapped is None else headers | {"X-Palette-Snapped": f"{snapped:g}"}
+    if snapped is not None:
+        headers["X-Palette-Snapped"] = f"{snapped:g}"
+    if translation.traced_by:
+        headers["X-Traced-By"] = translation.traced_by
+    return headers
 
 
 @router.get("/models", tags=["models"], summary="List the models")

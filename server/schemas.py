@@ -17,6 +17,10 @@ class TranslateBody(BaseModel):
     seed: int | None = Field(None, description="0 to 4294967295; drawn and told when absent.")
     n: int = Field(1, description="Variations, 1 to 16; their seeds are seed, seed + 1, ...")
     params: dict[str, float | bool] = Field(default_factory=dict, description="The model's parameters by name.")
+    from_: str | None = Field(
+        None, alias="from", description="`photo`: the main input is a photo that is traced to lines first."
+    )
+    trace: dict[str, float | bool] = Field(default_factory=dict, description="With `from`: the tracer's parameters by name.")
 
 
 class TranslatedImage(BaseModel):
@@ -43,7 +47,8 @@ class TranslateAnswer(BaseModel):
     height: int
     fit: FitBody
     palette_snapped: float | None = Field(description="Share of pixels that were off the palette; null without labels.")
-    timings: dict[str, float] = Field(description="Milliseconds: decode, queue, infer, encode.")
+    traced_by: str | None = Field(description="Id of the model that made lines of the photo; null unless `from` was asked for.")
+    timings: dict[str, float] = Field(description="Milliseconds: decode, queue, infer, encode; trace where a photo was traced.")
 
 
 class ModelSummary(BaseModel):
@@ -75,6 +80,7 @@ class ModelList(BaseModel):
     models: list[ModelSummary]
     broken: list[BrokenFolder]
     device: str
+    tracer: str | None = Field(None, description="Id of the model that makes lines of photos, if there is one.")
 
 
 class Readiness(BaseModel):

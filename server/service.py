@@ -33,6 +33,7 @@ class Service:
     engine: Engine
     live: LiveHub
     metrics: Metrics
+    tracer: Entry | None = None
     preloaded: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -76,6 +77,7 @@ class Service:
             models=[self.summary(entry) for entry in self.catalog],
             broken=[BrokenFolder(id=broken.id, reason=broken.reason) for broken in self.catalog.broken],
             device=self.choice.device,
+            tracer=self.tracer.id if self.tracer else None,
         )
 
     def readiness(self) -> Readiness:

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     preload: bool = Field(True, description="Load models at start, as many as may stay loaded, before telling readiness.")
     max_loaded_models: int = Field(4, ge=1, description="Models that stay in memory; the least recently used one gives way.")
 
+    tracer: str | None = Field(None, description="Id of the model that makes lines of photos; the first by id when unset.")
+
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every network.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 picks a free one.")
     trusted_proxies: Words = Field(("127.0.0.1",), description="Proxies whose X-Forwarded-For and -Proto are believed.")

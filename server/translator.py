@@ -30,6 +30,8 @@ from server.imaging import (
     ImageLimits,
     Picture,
     Pixels,
+    cleared_around,
+    continued,
     cut_out,
     fit_into,
     fit_onto,
@@ -68,6 +70,8 @@ class Prepared:
     palette_snapped: float | None
     luma: Pixels | None
     grid: TileGrid | None = None
+    paper: int | None = None
+    """Of lines that are found in a photo: what lies outside of the photo's box, [0, 255]."""
 
     @property
     def mode(self) -> Literal["contain", "tiles"]:
@@ -154,7 +158,7 @@ def checked_whole(name: str, given: object, low: int, high: int) -> int:
 
 def prepare(
     manifest: Manifest,
-    pictures: Mapping[str, bytes],
+    pictures: Mapping[str, bytes | Picture],
     parameters: Mapping[str, float],
     limits: ImageLimits,
     size: SizeMode = "model",
@@ -163,7 +167,7 @@ def prepare(
 
     Args:
         manifest: Of the model.
-        pictures: Files by input name; optional inputs may be left out.
+        pictures: Files by input name, or pictures that are open already; optional inputs may be left out.
         parameters: Every parameter, checked.
         limits: Of a picture's size.
         size: What will be asked of `finish`; a model that may be run on tiles is, where that is the size that was sent.
@@ -172,9 +176,9 @@ def prepare(
         ApiError: what is wrong with the pictures.
     """
     main, tiling = manifest.inputs[0], manifest.output.tiling if size == "original" else None
-    _check_present(manifest, pictures)
+    check_present(manifest, pictures)
     opened = {
-        spec.name: _open(manifest, spec, pictures[spec.name], limits, tiling is not None)
+        spec.name: open_input(spec, pictures[spec.name], limits, None if tiling else _enough(manifest, spec))
         for spec in manifest.inputs
         if spec.name in pictures
     }
@@ -190,11 +194,18 @@ def prepare(
             continue
         own_fit = fit if spec is main and grid is None else _own_fit(spec, picture, fit, grid)
         pixels, off_palette = _pixels(picture, own_fit, spec)
-        canvas = on_canvas(pixels, own_fit, spec.background)
+        canvas = _canvas(manifest, spec, pixels, own_fit)
         images[spec.name] = grid.pad(canvas) if grid else canvas
         snapped = off_palette if off_palette is not None and snapped is None else snapped
     luma = np.asarray(to_gray(first.image, 255)) if manifest.output.compose is Compose.CHROMA else None
-    return Prepared(images, parameters, fit, snapped, luma, grid)
+    paper = manifest.output.line.paper if manifest.output.line and main.kind in _PHOTOS else None
+    return Prepared(images, parameters, fit, snapped, luma, grid, paper)
+
+
+def _canvas(manifest: Manifest, spec: ImageInput, pixels: Pixels, fit: Fit) -> Pixels:
+    """Fitted pixels on the graph's canvas. A graph that looks for lines would take the border of a photo on paper for one."""
+    is_traced = manifest.output.line is not None and spec.kind in _PHOTOS
+    return continued(pixels, fit) if is_traced else on_canvas(pixels, fit, spec.background)
 
 
 def keeps_size(manifest: Manifest, size: SizeMode) -> bool:
@@ -211,7 +222,12 @@ def _own_fit(spec: ImageInput, picture: Picture, main_fit: Fit, grid: TileGrid |
     return fit_onto(picture.width, picture.height, main_fit.canvas_width, main_fit.canvas_height)
 
 
-def _check_present(manifest: Manifest, pictures: Mapping[str, bytes]) -> None:
+def check_present(manifest: Manifest, pictures: Mapping[str, object]) -> None:
+    """Sees that every picture is there that the model needs.
+
+    Raises:
+        MissingInputError: names the first that is not.
+    """
     missing = [spec.name for spec in manifest.inputs if not spec.optional and spec.name not in pictures]
     if missing:
         raise MissingInputError(f"'{manifest.id}' needs the input '{missing[0]}'; send a picture by that name.", inputs=missing)
@@ -220,11 +236,17 @@ def _check_present(manifest: Manifest, pictures: Mapping[str, bytes]) -> None:
 _PHOTOS = (InputKind.PHOTO, InputKind.GRAY)
 
 
-def _open(manifest: Manifest, spec: ImageInput, content: bytes, limits: ImageLimits, is_tiled: bool) -> Picture:
-    """A picture of one input, of a format and with as many channels as its kind takes."""
+def open_input(spec: ImageInput, content: bytes | Picture, limits: ImageLimits, enough: int | None) -> Picture:
+    """A picture of one input, of a format and with as many channels as its kind takes; `enough` as of `open_image`.
+
+    Raises:
+        ApiError: what is wrong with it.
+    """
+    if isinstance(content, Picture):
+        return content
     if spec.kind not in _PHOTOS:
         return open_image(content, limits)
-    picture = open_photo(content, limits, None if is_tiled else _enough(manifest, spec))
+    picture = open_photo(content, limits, enough)
     wanted = 1 if spec.channels in (1, 3) else spec.channels
     if len(picture.bands) != wanted:
         found = f"an array of {len(picture.bands)} channels" if len(picture.bands) > 1 else "a gray or RGB picture"
@@ -252,7 +274,7 @@ def _pixels(picture: Picture, fit: Fit, spec: ImageInput) -> tuple[Pixels, float
     """The fitted pixels of one input by its kind, and for labels the share that was off the palette."""
     image = picture.image
     if spec.kind is InputKind.LINE:
-        return line_pixels(image, fit, spec), None
+        return line_pixels(picture, fit, spec), None
     if spec.kind is InputKind.HINTS:
         return hint_pixels(to_rgba(image), fit), None
     if spec.kind is InputKind.LABELS:
@@ -338,7 +360,9 @@ def finish(prepared: Prepared, image: Pixels, size: SizeMode) -> Pixels:
         return recompose(luma, colors)
     if prepared.grid is not None:
         return cut_out(image, prepared.fit)
-    return restore_size(image, prepared.fit) if size == "original" else image
+    if size == "original":
+        return restore_size(image, prepared.fit)
+    return image if prepared.paper is None else cleared_around(image, prepared.fit, prepared.paper)
 
 
 def default_size(manifest: Manifest) -> SizeMode:

@@ -1,9 +1,9 @@
 """Makes small, real model folders for tests and for trying the page: graphs without training, but with the whole contract.
 
-`python -m tests.server.models DIR` writes six of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
+`python -m tests.server.models DIR` writes seven of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
 twelve classes), `demo-gray` (colours a photo by its luma), `demo-photo` (turns a photo's hues), `demo-inputs` (a geology map, a
-relief and optional moisture) and `demo-channels` (an array of five channels). Their pictures follow what is drawn or opened;
-nothing in them was learned.
+relief and optional moisture), `demo-channels` (an array of five channels) and `demo-sketch` (makes lines of a photo). Their
+pictures follow what is drawn or opened; nothing in them was learned.
 """
 
 from __future__ import annotations
@@ -253,9 +253,17 @@ def noise_graph(size: int = 16) -> Graph:
     )
 
 
-def parameter(name: str, low: float, high: float, default: float, kind: str = "float", step: float = 0.01) -> Json:
-    """Manifest entry of a slider."""
-    text = {"en": name.capitalize(), "ja": name}
+def parameter(
+    name: str,
+    low: float,
+    high: float,
+    default: float,
+    kind: str = "float",
+    step: float = 0.01,
+    title: tuple[str, str] | None = None,
+) -> Json:
+    """Manifest entry of a slider; `title` in English and Japanese."""
+    text = dict(zip(("en", "ja"), title or (name.capitalize(), name), strict=True))
     return {
         "name": name, "kind": kind, "min": low, "max": high, "step": step, "default": default, "title": text, "help": text,
     }  # fmt: skip
@@ -408,6 +416,72 @@ def hue_graph(size: int = 256) -> Graph:
         {"size": {"height": size, "width": size}},
         parameters=(parameter("strength", 0.0, 1.0, 1.0),),
         constants={"order": np.array([2, 0, 1], np.int64), "per_image": np.array([-1, 1, 1, 1], np.int64)},
+    )
+
+
+def sketch_graph(ink: str = "dark", size: Json | None = None) -> Graph:
+    """Draws lines where a photo of any size changes most: more by `detail`, as wide as `line_width` says (1, 3, 5 or 7)."""
+    paper, line = (255.0, 0.0) if ink == "dark" else (0.0, 255.0)
+    pools = "\n".join(
+        f"wide{width} = MaxPool <kernel_shape = [{width}, {width}], pads = [{', '.join([str(width // 2)] * 4)}]> (thin)"
+        for width in (3, 5, 7)
+    )
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    sketch (uint8[N,H,W,3] photo, float[N,1] detail, float[N,1] line_width) => (uint8[N,H,W,1] image) {{
+      colors = Cast <to = 1> (photo)
+      gray = ReduceMean <axes = [3], keepdims = 1> (colors)
+      plane = Transpose <perm = [0, 3, 1, 2]> (gray)
+      bordered = Pad <mode = "edge"> (plane, one_around)
+      slopes = Conv (bordered, sobel)
+      steep = Abs (slopes)
+      across, down = Split <axis = 1> (steep)
+      steepest = Max (across, down)
+      is_across = Greater (across, down)
+      left_right = MaxPool <kernel_shape = [1, 3], pads = [0, 1, 0, 1]> (steepest)
+      up_down = MaxPool <kernel_shape = [3, 1], pads = [1, 0, 1, 0]> (steepest)
+      largest = Where (is_across, left_right, up_down)
+      is_ridge = GreaterOrEqual (steepest, largest)
+      each_detail = Reshape (detail, per_image)
+      less = Mul (each_detail, range)
+      least = Sub (most, less)
+      is_edge = Greater (steepest, least)
+      is_thin = And (is_ridge, is_edge)
+      thin = Cast <to = 1> (is_thin)
+      {pools}
+      width = Reshape (line_width, per_image)
+      over2 = Greater (width, two)
+      over4 = Greater (width, four)
+      over6 = Greater (width, six)
+      upto3 = Where (over2, wide3, thin)
+      upto5 = Where (over4, wide5, upto3)
+      upto7 = Where (over6, wide7, upto5)
+      shade = Mul (upto7, contrast)
+      inked = Add (shade, paper)
+      rows = Transpose <perm = [0, 2, 3, 1]> (inked)
+      image = Cast <to = 2> (rows)
+    }}"""
+    extent = size or {"multiple_of": 16, "min": 64, "max": 1024}
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+    return Graph(
+        text,
+        (photo_input(size=extent),),
+        {"size": extent, "channels": 1, "line": {"ink": ink, "width_parameter": "line_width"}},
+        parameters=(
+            parameter("detail", 0.0, 1.0, 0.5, title=("Detail", "細かさ")),
+            parameter("line_width", 1.0, 8.0, 3.0, step=0.5, title=("Line width", "線の太さ")),
+        ),
+        constants={
+            "one_around": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64),
+            "sobel": np.stack([sobel, sobel.T])[:, None] / 8,
+            "per_image": np.array([-1, 1, 1, 1], np.int64),
+            "most": np.full(1, 24, np.float32),
+            "range": np.full(1, 22, np.float32),
+            "two": np.full(1, 2, np.float32),
+            "four": np.full(1, 4, np.float32),
+            "six": np.full(1, 6, np.float32),
+            "contrast": np.full(1, line - paper, np.float32),
+            "paper": np.full(1, paper, np.float32),
+        },
     )
 
 
@@ -610,8 +684,16 @@ def write_demo_channels(root: Path, size: int = 256) -> Path:
     return write_model(root / "demo-channels", channels_graph(size), pictures=({"bands": bands(size, size)},), title=title)
 
 
+def write_demo_sketch(root: Path) -> Path:
+    """A tracer: a `photo` model whose pictures are lines."""
+    title = {"en": "Demo sketch", "ja": "線の抽出の見本"}
+    pictures = tuple({"photo": landscape(256, 256, night)} for night in (False, True))
+    return write_model(root / "demo-sketch", sketch_graph(), pictures=pictures, title=title)
+
+
 WRITERS = (
     write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo, write_demo_inputs, write_demo_channels,
+    write_demo_sketch,
 )  # fmt: skip
 """Everything that `main` writes."""
 

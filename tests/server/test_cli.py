@@ -206,3 +206,67 @@ def test_a_large_photo_is_translated_in_tiles(run, tmp_path: Path) -> None:
     arguments = ("--model", "photo", "--models", tmp_path / "m", "--out", tmp_path / "out", "--size", "original")
     assert run("translate", tmp_path / "large.png", *arguments).exit_code == 0
     np.testing.assert_array_equal(pixels((tmp_path / "out/large-photo.png").read_bytes()), picture)
+
+
+@pytest.fixture
+def traced_models(tmp_path: Path) -> Path:
+    """A model that gives back the lines that it gets, and one that makes lines of photos."""
+    models.write_model(tmp_path / "models" / "copy", models.identity_graph(64))
+    models.write_model(tmp_path / "models" / "sketch", models.sketch_graph())
+    models.write_model(tmp_path / "models" / "photo", models.photo_graph(64))
+    return tmp_path / "models"
+
+
+def test_photos_are_traced_for_a_model_of_lines(run, traced_models: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "hills.png"
+    models.landscape(128, 64).save(photo)
+    given = ("--models", traced_models, "--out", tmp_path / "out")
+    result = run("translate", photo, "--model", "copy", "--from", "photo", *given)
+    assert result.exit_code == 0, result.output
+    picture = pixels((tmp_path / "out" / "hills-copy.png").read_bytes())
+    assert 0.01 < (picture[16:48] < 128).mean() < 0.5
+    assert (np.delete(picture, range(16, 48), axis=0) == 255).all()
+    large = run("translate", photo, "--model", "copy", "--from", "photo", "--size", "original", *given)
+    assert large.exit_code == 0
+    assert pixels((tmp_path / "out" / "hills-copy.png").read_bytes()).shape == (64, 128)
+
+
+def test_a_photo_that_cannot_be_read_is_passed_over_when_it_is_to_be_traced(run, traced_models: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"rubbish")
+    result = run("translate", bad, "--model", "copy", "--from", "photo", "--models", traced_models, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.png" in result.output
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "reason"),
+    [
+        ("copy", "scan", "--from scan: 'from' is 'scan'; it must be photo."),
+        ("photo", "photo", "--from photo: 'from' is for models that draw from lines"),
+    ],
+)
+def test_tracing_that_makes_no_sense_ends_with_2(
+    run, traced_models: Path, tmp_path: Path, model: str, source: str, reason: str
+) -> None:
+    result = run("translate", "x.png", "--model", model, "--from", source, "--models", traced_models, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert reason in result.output
+
+
+def test_tracing_without_a_tracer_ends_with_2(run, models_dir: Path, tmp_path: Path) -> None:
+    result = run("translate", "x.png", "--model", "copy", "--from", "photo", "--models", models_dir, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "No model here turns a photo into lines" in result.output
+
+
+def test_a_tracer_that_cannot_be_used_ends_with_2(
+    run, traced_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (traced_models / "sketch" / "model.onnx").write_bytes(b"rubbish")
+    given = ("x.png", "--model", "copy", "--from", "photo", "--models", traced_models, "--out", tmp_path / "out")
+    result = run("translate", *given)
+    assert result.exit_code == 2
+    assert "'sketch' cannot be used" in result.output
+    monkeypatch.setenv("INKWASH_TRACER", "absent")
+    assert "INKWASH_TRACER is 'absent'" in run("translate", *given).output

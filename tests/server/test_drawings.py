@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from server.drawings import hint_pixels, label_pixels, line_pixels
 from server.errors import OffPaletteError
-from server.imaging import fit_into
+from server.imaging import Picture, fit_into
 from server.manifest import ImageInput, Size
 from tests.server import models
 
@@ -17,7 +17,8 @@ SIZE = Size(height=64, width=64)
 
 
 def read_lines(image: Image.Image, spec: ImageInput = DARK) -> np.ndarray:
-    return line_pixels(image, fit_into(image.width, image.height, SIZE), spec)[:, :, 0]
+    picture = Picture((image,), image.width, image.height)
+    return line_pixels(picture, fit_into(image.width, image.height, SIZE), spec)[:, :, 0]
 
 
 def read_labels(image: Image.Image):

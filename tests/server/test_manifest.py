@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from server.catalog import read_entry
-from server.manifest import FORMAT_VERSION, FlexibleSize, Manifest, Size, Tiling
+from server.manifest import FORMAT_VERSION, FlexibleSize, Manifest, OutputLine, Size, Tiling
 from tests.server import models
 
 PAST = sorted((Path(__file__).parents[1] / "data").glob("manifest-format-*.json"))
@@ -27,6 +27,7 @@ def test_a_manifest_of_a_past_format_still_loads_with_all_that_it_says(path: Pat
     loaded = Manifest.model_validate(document).model_dump(mode="json")
     assert _contains(loaded, document)
     assert loaded["output"]["tiling"] is None
+    assert loaded["output"]["line"] is None
 
 
 def _contains(whole: Any, part: Any) -> bool:
@@ -95,6 +96,55 @@ def test_tiles_of_several_inputs_need_one_size(tmp_path: Path) -> None:
     second = models.photo_input("relief", 8)
     with pytest.raises(ValidationError, match="that of input 'relief' differs"):
         Manifest.model_validate(document(replace(graph, inputs=(*graph.inputs, second)), tmp_path, 4))
+
+
+def line_document(tmp_path: Path, **output: object) -> dict[str, Any]:
+    graph = models.sketch_graph()
+    folder = models.write_model(tmp_path / "sketch", graph)
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["output"] |= output
+    return manifest
+
+
+@pytest.mark.parametrize("ink", ["dark", "light"])
+@pytest.mark.parametrize("parameter", ["line_width", None])
+def test_a_model_may_say_that_its_pictures_are_lines(tmp_path: Path, ink: str, parameter: str | None) -> None:
+    manifest = Manifest.model_validate(line_document(tmp_path, line={"ink": ink, "width_parameter": parameter}))
+    assert manifest.output.line == OutputLine(ink=ink, width_parameter=parameter)  # type: ignore[arg-type]
+    assert manifest.output.line.paper == {"dark": 255, "light": 0}[ink]
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ({"channels": 3}, "output.line is for pictures of one channel; output.channels is 3, set it to 1."),
+        ({"compose": "chroma"}, "output.line is for pictures that are the answer; output.compose is chroma, not replace."),
+        ({"line": {}}, "Field required"),
+        ({"line": {"ink": "blue"}}, "Input should be 'dark' or 'light'"),
+        (
+            {"line": {"ink": "dark", "width_parameter": "thickness"}},
+            "output.line.width_parameter is 'thickness', which is no parameter; the parameters are: detail, line_width.",
+        ),
+    ],
+)
+def test_lines_that_cannot_be_are_refused(tmp_path: Path, output: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(reason)):
+        Manifest.model_validate(line_document(tmp_path, **output))
+
+
+def test_a_width_is_a_number(tmp_path: Path) -> None:
+    document = line_document(tmp_path)
+    document["parameters"][1]["kind"] = "bool"
+    with pytest.raises(ValidationError, match="'line_width' is a bool; a width must be a float or an int"):
+        Manifest.model_validate(document)
+
+
+def test_words_of_the_api_are_no_names(tmp_path: Path) -> None:
+    document = line_document(tmp_path, line=None)
+    document["parameters"][0]["name"] = "from"
+    with pytest.raises(ValidationError, match="the names from belong to the API"):
+        Manifest.model_validate(document)
 
 
 def test_sizes_are_bounded() -> None:

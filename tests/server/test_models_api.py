@@ -18,7 +18,7 @@ from tests.server.fake import FakeSession
 
 def test_models_are_listed_as_the_protocol_says(client: TestClient) -> None:
     listed = client.get("/models").json()
-    assert set(listed) == {"models", "broken", "device"}
+    assert set(listed) == {"models", "broken", "device", "tracer"}
     entry = next(model for model in listed["models"] if model["id"] == "demo-lines")
     assert entry["title"] == {"en": "Demo lines", "ja": "線画の見本"}
     assert (entry["kind"], entry["samples"], entry["family"]) == ("line", 2, "none")
