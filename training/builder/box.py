@@ -55,10 +55,22 @@ class Box:
         (left, right), (top, bottom) = xs, ys
         return Box(left, top, right, bottom)
 
-    def borders_touched(self, size: tuple[int, int], tolerance: float) -> int:
-        """How many borders of a picture (width, height) it reaches, give or take that share of the picture's side."""
-        x, y = size[0] * tolerance, size[1] * tolerance
-        return sum((self.left <= x, self.top <= y, self.right >= size[0] - x, self.bottom >= size[1] - y))
+    def borders_touched(self, frame: Box, tolerance: float) -> int:
+        """How many sides of a frame around it it reaches, give or take that share of the frame's sides."""
+        x, y = frame.width * tolerance, frame.height * tolerance
+        return sum(
+            (
+                self.left <= frame.left + x,
+                self.top <= frame.top + y,
+                self.right >= frame.right - x,
+                self.bottom >= frame.bottom - y,
+            )
+        )
+
+    def within(self) -> tuple[slice, slice]:
+        """Rows and columns of an array that it covers, to whole pixels."""
+        top, left = max(round(self.top), 0), max(round(self.left), 0)
+        return slice(top, max(round(self.bottom), top)), slice(left, max(round(self.right), left))
 
     def numbers(self) -> list[float]:
         """Left, top, right, bottom, to a tenth of a pixel, as they stand in a journal."""

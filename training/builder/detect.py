@@ -54,8 +54,8 @@ class DetectSettings(BaseModel):
     margin: float = Field(default=0.15, ge=0, le=2, description="Room on each side of the box, as a share of its longer side.")
     padding: bool = Field(
         default=True,
-        description="Fill what of the square is outside of the photo with white: right where backgrounds are cut away. Without, the "
-        "margin gives way, and a subject that no square within the photo holds is rejected.",
+        description="Fill what of the square is outside of the photo with white: right where backgrounds are cut away. "
+        "Without, the margin gives way, and a subject that no square within the photo holds is rejected.",
     )
     max_side: int = Field(default=1024, ge=64, description="Larger pictures are reduced to this longer side, pixels.")
     threads: int = Field(default=1, ge=1, description="How many of the processor's cores the detector may use.")
@@ -122,7 +122,7 @@ def _place_fault(box: Box, size: tuple[int, int], settings: DetectSettings) -> s
         return "subject too large"
     if box.longer < settings.min_side:
         return "subject has too few pixels"
-    if box.borders_touched(size, TOUCHING) > settings.max_borders:
+    if box.borders_touched(Box.whole(size), TOUCHING) > settings.max_borders:
         return "subject cut off by the border"
     return None
 
