@@ -6,11 +6,9 @@ It tells apart what is gone (`UnusableError`) from what cannot be had now (`Unre
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
@@ -102,8 +100,7 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._opener = urllib.request.build_opener(_HttpRedirects)
-        self._lock = threading.Lock()
-        self._silences: Counter[str] = Counter()
+        self._silences: dict[str, list[str]] = {}  # by host: why each of its last addresses had no answer
 
     def get(self, url: str) -> bytes:
         """The body of an address.
@@ -126,15 +123,17 @@ class Fetcher:
         """
         address = checked_address(url)
         host = urlsplit(address).netloc
-        if self._silences[host] >= HOST_PATIENCE:
-            raise UnreachableError(f"{host} did not answer before, so it was not asked again")
+        silences = self._silences.get(host, [])
+        if len(silences) >= HOST_PATIENCE:
+            raise UnreachableError(silences[-1])
         backoff = self._settings.backoff_seconds
         for pause in (*(backoff * 2**k for k in range(self._settings.attempts - 1)), None):
             try:
                 return self._answer(address, host)
             except TryAgainError as again:
                 if pause is None:
-                    self._note(host, has_answered=not again.is_silent)
+                    if again.is_silent:
+                        self._silences[host] = [*self._silences.get(host, []), str(again)]
                     raise
                 self.wait(max(pause, again.asked_seconds), host if again.asked_seconds else None)
         raise AssertionError("the last try returns or raises")
@@ -161,14 +160,10 @@ class Fetcher:
         except (OSError, HTTPException) as error:  # URLError is an OSError
             why = str(getattr(error, "reason", error)) or type(error).__name__
             raise TryAgainError(f"cannot reach {host}: {why}", is_silent=True) from error
-        self._note(host, has_answered=True)
+        self._silences.pop(host, None)
         if answer.status >= 500 or answer.status in _LATER:
             raise TryAgainError(f"{host} answers {answer.status}", asked_seconds=_asked_seconds(answer, host))
         return answer
-
-    def _note(self, host: str, *, has_answered: bool) -> None:
-        with self._lock:
-            self._silences[host] = 0 if has_answered else self._silences[host] + 1
 
     def _exchange(self, url: str) -> Answer:
         request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})

@@ -1,4 +1,4 @@
-"""Pixabay's image search, by its documentation at https://pixabay.com/api/docs/ (read in 2025).
+"""Pixabay's image search, by its documentation at https://pixabay.com/api/docs/.
 
 What that asks of a client is kept here: at most so many requests a minute, told by headers; answers kept for 24 hours; pictures
 downloaded, never linked. An address of a picture is good for 24 hours only, so what points to a picture for good is

@@ -17,7 +17,7 @@ class Reading:
 
     Attributes:
         done: How many pointers were listed up to this one.
-        read: Its bytes, or raises what reading them raised.
+        read: Its bytes, or raises what reading them raised; to be called before the next reading is asked for.
     """
 
     done: int
