@@ -85,7 +85,7 @@ def square_around(box: Box, size: tuple[int, int], margin: float, padding: bool)
         padding: Whether the square may leave the picture. Otherwise the margin gives way, and there is no square where the box
             is longer than the picture's shorter side.
     """
-    side = math.ceil(box.longer * (1 + 2 * margin))
+    side = round(box.longer * (1 + 2 * margin))
     if not padding:
         side = min(side, *size)
     if side < math.floor(box.longer):

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from training.builder.box import Box, square_around
 from training.builder.detector import COCO, Detection, Detector
 from training.builder.journal import BuildError, Entry, Journal
+from training.builder.picture import SHOWN_PX, cut, read_picture, reduced
 
-SHOWN_PX = 320
 SAME_THING = 0.6
 """Two boxes of different classes that overlap more, as intersection over union, are two readings of one thing."""
 TOUCHING = 0.01
@@ -66,6 +66,8 @@ class DetectSettings(BaseModel):
             raise ValueError('subject is missing; name the class that photos must show, such as "cat"')
         if self.min_share >= self.max_share:
             raise ValueError(f"min_share {self.min_share} must be below max_share {self.max_share}")
+        if self.second_score > self.min_score:
+            raise ValueError(f"second_score {self.second_score} must not be above min_score {self.min_score}")
         return self
 
 
@@ -76,7 +78,7 @@ def detect(
 
     Args:
         base: What relative paths of the settings start from.
-        on_progress: Called after each picture.
+        on_progress: Called after each picture that is looked at.
 
     Raises:
         BuildError: The detector cannot be used, a class is none of its own, or the folder cannot be written.
@@ -127,26 +129,6 @@ def _place_fault(box: Box, size: tuple[int, int], settings: DetectSettings) -> s
     return None
 
 
-def read_photo(path: Path) -> Image.Image | None:
-    """A photo as RGB, upright, on white where it is transparent; None where it cannot be decoded."""
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.has_transparency_data:
-                solid = upright.convert("RGBA")
-                return Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid).convert("RGB")
-            return upright.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # SyntaxError: Pillow's, of broken PNGs
-        return None
-
-
-def cut(photo: Image.Image, frame: Box) -> Image.Image:
-    """What is within a frame of whole pixels; white outside of the photo."""
-    canvas = Image.new("RGB", (int(frame.width), int(frame.height)), "white")
-    canvas.paste(photo, (-int(frame.left), -int(frame.top)))
-    return canvas
-
-
 def _finder(settings: DetectSettings, base: Path) -> Finder | None:
     if settings.detector is None:
         return None
@@ -183,7 +165,7 @@ def _decisive(settings: DetectSettings, base: Path) -> dict[str, Any]:
 
 
 def _examined(entry_id: str, path: Path, journal: Journal, finder: Finder | None, settings: DetectSettings) -> Entry:
-    photo = read_photo(path)
+    photo = read_picture(path)
     if photo is None:
         return Entry(entry_id, reason="cannot be read")
     if finder is None:
@@ -202,9 +184,8 @@ def _examined(entry_id: str, path: Path, journal: Journal, finder: Finder | None
 
 def _kept(entry_id: str, photo: Image.Image, frame: Box, subject: Detection, journal: Journal, max_side: int) -> Entry:
     """Facts: class and score; `box` of the subject and `photo`, what is not padding, in pixels of the picture."""
-    picture, scale = cut(photo, frame), min(max_side / frame.longer, 1.0)
-    if scale < 1:
-        picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+    picture = reduced(cut(photo, frame), max_side)
+    scale = picture.width / frame.width
     name = journal.save_image(picture, f"{entry_id}.png")
     facts = {
         "class": subject.name,
@@ -217,8 +198,9 @@ def _kept(entry_id: str, photo: Image.Image, frame: Box, subject: Detection, jou
 
 def _rejected(entry_id: str, photo: Image.Image, reason: str, found: Sequence[Detection], journal: Journal) -> Entry:
     """With the photo in small and what was found in it."""
-    shown = ImageOps.contain(photo, (SHOWN_PX, SHOWN_PX))
-    scale, draw = shown.width / photo.width, ImageDraw.Draw(shown)
+    shown = reduced(photo, SHOWN_PX).copy()
+    scale = shown.width / photo.width
+    draw = ImageDraw.Draw(shown)
     for d in found:
         left, top, right, bottom = d.box.seen_from(Box.whole(photo.size), scale).numbers()
         draw.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline="red", width=2)
