@@ -38,6 +38,15 @@ class Box:
     def area(self) -> float:
         return max(self.width, 0.0) * max(self.height, 0.0)
 
+    def grown(self, share: float) -> Box:
+        """Larger by that share of its sides at each of them."""
+        x, y = self.width * share, self.height * share
+        return Box(self.left - x, self.top - y, self.right + x, self.bottom + y)
+
+    def mirrored(self, width: float) -> Box:
+        """The same place in a picture of that width, left and right exchanged."""
+        return Box(width - self.right, self.top, width - self.left, self.bottom)
+
     def meet(self, other: Box) -> Box:
         """What both cover; where they do not meet, something without an area."""
         left, top = max(self.left, other.left), max(self.top, other.top)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -25,7 +24,6 @@ LIVING = ("person", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
-Finder = Callable[[NDArray[np.uint8]], list[Detection]]
 
 
 class DetectSettings(BaseModel):
@@ -71,6 +69,22 @@ class DetectSettings(BaseModel):
         return self
 
 
+def open_detector(settings: DetectSettings, base: Path) -> Detector | None:
+    """The detector that the settings name, if any; relative paths start from `base`.
+
+    Raises:
+        BuildError: It cannot be used, or a class is none of its own.
+    """
+    if settings.detector is None:
+        return None
+    names = _class_names(settings.classes, base)
+    demanded = settings.subject + (settings.forbidden if "forbidden" in settings.model_fields_set else ())
+    for name in demanded:
+        if name not in names:
+            raise BuildError(f"The detector knows no class '{name}'; choose from its classes: {', '.join(names)}.")
+    return Detector(base / settings.detector, names, settings.threads)
+
+
 def detect(
     settings: DetectSettings, before: Journal, folder: Path, *, base: Path, on_progress: Callable[[], None] = lambda: None
 ) -> Journal:
@@ -83,11 +97,11 @@ def detect(
     Raises:
         BuildError: The detector cannot be used, a class is none of its own, or the folder cannot be written.
     """
-    finder = _finder(settings, base)
+    detector = open_detector(settings, base)
     journal = Journal.open(folder, _decisive(settings, base))
     for entry in before:
         if entry.is_kept and entry.file is not None and entry.id not in journal:
-            journal.add(_examined(entry.id, before.folder / entry.file, journal, finder, settings))
+            journal.add(_examined(entry, before.folder / entry.file, journal, detector, settings))
             on_progress()
     return journal
 
@@ -129,19 +143,6 @@ def _place_fault(box: Box, size: tuple[int, int], settings: DetectSettings) -> s
     return None
 
 
-def _finder(settings: DetectSettings, base: Path) -> Finder | None:
-    if settings.detector is None:
-        return None
-    names = _class_names(settings.classes, base)
-    demanded = settings.subject + (settings.forbidden if "forbidden" in settings.model_fields_set else ())
-    for name in demanded:
-        if name not in names:
-            raise BuildError(f"The detector knows no class '{name}'; choose from its classes: {', '.join(names)}.")
-    detector = Detector(base / settings.detector, names, settings.threads)
-    floor = min(settings.second_score, settings.forbidden_score)
-    return lambda photo_u8: detector(photo_u8, floor)
-
-
 def _class_names(classes: Path | tuple[str, ...] | None, base: Path) -> tuple[str, ...]:
     if classes is None:
         return COCO
@@ -164,39 +165,40 @@ def _decisive(settings: DetectSettings, base: Path) -> dict[str, Any]:
     return values
 
 
-def _examined(entry_id: str, path: Path, journal: Journal, finder: Finder | None, settings: DetectSettings) -> Entry:
+def _examined(entry: Entry, path: Path, journal: Journal, detector: Detector | None, settings: DetectSettings) -> Entry:
     photo = read_picture(path)
     if photo is None:
-        return Entry(entry_id, reason="cannot be read")
-    if finder is None:
+        return Entry(entry.id, reason="cannot be read", facts=entry.facts)
+    if detector is None:
         whole = Box.whole(photo.size)
-        return _kept(entry_id, photo, whole, Detection("", 1.0, whole), journal, settings.max_side)
-    found = finder(np.asarray(photo))
+        return _kept(entry, photo, whole, Detection("", 1.0, whole), journal, settings.max_side)
+    found = detector(np.asarray(photo), min(settings.second_score, settings.forbidden_score))
     fault = find_fault(found, photo.size, settings)
     if fault is not None:
-        return _rejected(entry_id, photo, fault, found, journal)
+        return _rejected(entry, photo, fault, found, journal)
     subject = next(d for d in found if d.name in settings.subject)
     frame = square_around(subject.box, photo.size, settings.margin, settings.padding)
     if frame is None:
-        return _rejected(entry_id, photo, "does not fit into a square of the photo", found, journal)
-    return _kept(entry_id, photo, frame, subject, journal, settings.max_side)
+        return _rejected(entry, photo, "does not fit into a square of the photo", found, journal)
+    return _kept(entry, photo, frame, subject, journal, settings.max_side)
 
 
-def _kept(entry_id: str, photo: Image.Image, frame: Box, subject: Detection, journal: Journal, max_side: int) -> Entry:
-    """Facts: class and score; `box` of the subject and `photo`, what is not padding, in pixels of the picture."""
+def _kept(before: Entry, photo: Image.Image, frame: Box, subject: Detection, journal: Journal, max_side: int) -> Entry:
+    """Adds class and score to its facts, and `box` of the subject and `photo`, what is no padding, in pixels of the picture."""
     picture = reduced(cut(photo, frame), max_side)
     scale = picture.width / frame.width
-    name = journal.save_image(picture, f"{entry_id}.png")
+    name = journal.save_image(picture, f"{before.id}.png")
     facts = {
+        **before.facts,
         "class": subject.name,
         "score": round(subject.score, 4),
         "box": subject.box.seen_from(frame, scale).numbers(),
         "photo": Box.whole(photo.size).meet(frame).seen_from(frame, scale).numbers(),
     }
-    return Entry(entry_id, name, facts=facts)
+    return Entry(before.id, name, facts=facts)
 
 
-def _rejected(entry_id: str, photo: Image.Image, reason: str, found: Sequence[Detection], journal: Journal) -> Entry:
+def _rejected(before: Entry, photo: Image.Image, reason: str, found: Sequence[Detection], journal: Journal) -> Entry:
     """With the photo in small and what was found in it."""
     shown = reduced(photo, SHOWN_PX).copy()
     scale = shown.width / photo.width
@@ -205,5 +207,6 @@ def _rejected(entry_id: str, photo: Image.Image, reason: str, found: Sequence[De
         left, top, right, bottom = d.box.seen_from(Box.whole(photo.size), scale).numbers()
         draw.rectangle((left, top, max(right - 1, left), max(bottom - 1, top)), outline="red", width=2)
         draw.text((left + 4, top + 2), f"{d.name} {d.score:.2f}", "red", stroke_width=2, stroke_fill="white")
-    name = journal.save_image(shown, f"rejected/{entry_id}.jpg", quality=85)
-    return Entry(entry_id, name, reason, {"found": [{"class": d.name, "score": round(d.score, 4)} for d in found[:5]]})
+    name = journal.save_image(shown, f"rejected/{before.id}.jpg", quality=85)
+    surest = [{"class": d.name, "score": round(d.score, 4)} for d in found[:5]]
+    return Entry(before.id, name, reason, {**before.facts, "found": surest})

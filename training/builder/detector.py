@@ -84,6 +84,28 @@ class Detector:
         whole = Box.whole((width, height))
         return [Detection(self._classes[indices[k]], float(sure[k]), Box(*map(float, boxes[k])).meet(whole)) for k in kept]
 
+    def opinions(self, photo_u8: NDArray[np.uint8]) -> FloatArray:
+        """What the detector makes of places of an RGB photo (H, W, 3) 8 pixels of its input apart: (rows, columns, features).
+
+        The features are logits of objectness and of every class, and raw boxes, at all three strides. They say far more of a
+        place than the few boxes that survive: where fur is, and where a couch.
+        """
+        scale = min(self._height / photo_u8.shape[0], self._width / photo_u8.shape[1])
+        rows = self._run(self._letterboxed(photo_u8, scale))
+        scores = np.clip(rows[:, 4:], 1e-9, 1 - 1e-6)
+        features = np.concatenate([rows[:, :4], np.log(scores / (1 - scores))], axis=1)
+        size = (self._width // STRIDES[0], self._height // STRIDES[0])
+        levels = np.split(features, np.cumsum([self._cells(stride) for stride in STRIDES[:-1]]))
+        maps = [
+            resized(level.reshape(self._height // stride, self._width // stride, -1), size)
+            for level, stride in zip(levels, STRIDES, strict=True)
+        ]
+        used = (max(round(side * scale / STRIDES[0]), 1) for side in photo_u8.shape[:2])
+        return np.concatenate(maps, axis=2)[: next(used), : next(used)]
+
+    def _cells(self, stride: int) -> int:
+        return (self._height // stride) * (self._width // stride)
+
     def _letterboxed(self, photo_u8: NDArray[np.uint8], scale: float) -> FloatArray:
         """The photo as the graph's input, (1, 3, H, W) BGR."""
         height, width = (max(round(side * scale), 1) for side in photo_u8.shape[:2])
@@ -107,6 +129,14 @@ class Detector:
                 f"Detector '{path}' knows {found.shape[2] - 5} classes and {len(self._classes)} names are given; "
                 "list all of its classes in their order as `classes`."
             )
+
+
+def resized(image: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Of any number of channels (H, W, C), to a size (width, height), bilinear."""
+    step = 4  # OpenCV's resize takes no more channels
+    parts = (image[..., first : first + step] for first in range(0, image.shape[2], step))
+    scaled = (cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR) for part in parts)
+    return np.concatenate([part.reshape(size[1], size[0], -1) for part in scaled], axis=2)
 
 
 def _open_session(path: Path, threads: int) -> Any:

@@ -15,6 +15,8 @@ from training.builder.box import Box
 Mask = NDArray[np.bool_]
 """(H, W): whether a pixel is the subject's."""
 
+SMOOTHING = 0.024
+"""What is thinner than about half of this share of the picture's longer side is a thread, or a nick, and goes."""
 TOUCHING = 0.02
 """A mask closer to a border than this share of the photo's side touches it."""
 
@@ -26,21 +28,23 @@ class Shape:
     Attributes:
         cover: Share of the subject's box that is in the mask.
         main: Share of the mask that its largest component held before the rest was dropped.
-        raggedness: Squared length of the outline by that of a disc of the same area: 1 for a disc, 1.3 for a square, 2 to 4
+        raggedness: Squared length of the outline by that of a disc of the same area: 1 for a disc, 1.3 for a square, 1.5 to 2.5
             for an animal, more for a mask that frays.
-        borders: How many borders of the photo it touches.
+        cut: Share of the outline that runs along the borders of the picture.
+        borders: How many borders of the picture it touches.
     """
 
     cover: float
     main: float
     raggedness: float
+    cut: float
     borders: int
 
 
-def tidied(mask: Mask, smooth_px: int) -> Mask:
-    """The largest component without threads thinner than about `smooth_px`, its holes filled: eyes and dark spots are holes."""
+def tidied(mask: Mask) -> Mask:
+    """The largest component, its holes filled (eyes and dark spots are holes), its outline without threads and nicks."""
     filled = ndimage.binary_fill_holes(largest_component(mask))
-    smooth = cv2.medianBlur(filled.astype(np.uint8), 2 * (smooth_px // 2) + 1)
+    smooth = cv2.medianBlur(filled.astype(np.uint8), 2 * round(max(mask.shape) * SMOOTHING / 2) + 1)
     return largest_component(smooth.astype(bool))
 
 
@@ -63,15 +67,17 @@ def bounds(mask: Mask) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def measured(raw: Mask, tidy: Mask, box: Box, photo: Box) -> Shape:
-    """The shape of a mask, from what it was before and after it was tidied; `photo` is what is not padding."""
-    area = max(int(tidy.sum()), 1)
+def measured(raw: Mask, tidy: Mask, box: Box) -> Shape:
+    """The shape of a mask, from what it was before and after it was tidied."""
+    area, outline = max(int(tidy.sum()), 1), max(_outline_px(tidy), 1.0)
     in_box = tidy[box.within()]
+    height, width = tidy.shape
     return Shape(
         cover=float(in_box.mean()) if in_box.size else 0.0,
         main=float(largest_component(raw).sum() / max(int(raw.sum()), 1)),
-        raggedness=_outline_px(tidy) ** 2 / (4 * np.pi * area),
-        borders=bounds(tidy).borders_touched(photo, TOUCHING),
+        raggedness=outline**2 / (4 * np.pi * area),
+        cut=sum(int(side.sum()) for side in (tidy[0], tidy[-1], tidy[:, 0], tidy[:, -1])) / outline,
+        borders=bounds(tidy).borders_touched(Box.whole((width, height)), TOUCHING) if tidy.any() else 0,
     )
 
 

@@ -78,6 +78,25 @@ def pixel_detector_file(path: Path, x: int, y: int) -> Path:
     return save(path, nodes)
 
 
+def color_detector_file(path: Path) -> Path:
+    """Sees nothing but colour: scores by class are the mean blue, green and red of each cell, over 256."""
+    nodes = [constant("range", np.array(256, np.float32)), helper.make_node("Div", ["images", "range"], ["bgr"])]
+    for stride in (8, 16, 32):
+        cells = (SIDE // stride) ** 2
+        nodes += [
+            constant(f"first{stride}", np.full((1, 5, cells), 0.5, np.float32)),  # boxes and objectness
+            constant(f"shape{stride}", np.array([1, 3, cells])),
+            helper.make_node("AveragePool", ["bgr"], [f"mean{stride}"], kernel_shape=[stride] * 2, strides=[stride] * 2),
+            helper.make_node("Reshape", [f"mean{stride}", f"shape{stride}"], [f"scores{stride}"]),
+            helper.make_node("Concat", [f"first{stride}", f"scores{stride}"], [f"level{stride}"], axis=1),
+        ]
+    nodes += [
+        helper.make_node("Concat", ["level8", "level16", "level32"], ["columns"], axis=2),
+        helper.make_node("Transpose", ["columns"], ["output"], perm=[0, 2, 1]),
+    ]
+    return save(path, nodes)
+
+
 def constant(name: str, value: np.ndarray) -> onnx.NodeProto:
     return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
 

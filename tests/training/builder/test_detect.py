@@ -103,7 +103,7 @@ def collected(root: Path, *photos: Image.Image | bytes) -> Journal:
     for photo in photos:
         data = photo if isinstance(photo, bytes) else encoded(photo)
         entry_id = hashlib.sha256(data).hexdigest()[:16]
-        journal.add(Entry(entry_id, journal.save_bytes(data, f"{entry_id}.png")))
+        journal.add(Entry(entry_id, journal.save_bytes(data, f"{entry_id}.png"), facts={"author": "Ada"}))
     return journal
 
 
@@ -140,6 +140,7 @@ def test_a_kept_photo_is_cut_to_a_square_around_the_subject(tmp_path: Path) -> N
     pixels = pixels_of(journal, entry)
     assert pixels.shape == (192, 192, 3)
     assert entry.facts == {
+        "author": "Ada",
         "class": "cat",
         "score": 0.9,
         "box": pytest.approx([32, 32, 160, 160], abs=0.6),
@@ -182,7 +183,7 @@ def test_a_rejected_photo_is_shown_in_small_with_what_was_found(tmp_path: Path) 
     journal = detect(settings, collected(tmp_path, scene(size=(1200, 800))), tmp_path / "2", base=tmp_path)
     (entry,) = journal
     assert entry.reason == "subject has too few pixels"
-    assert entry.facts == {"found": [{"class": "cat", "score": 0.9}]}
+    assert entry.facts == {"author": "Ada", "found": [{"class": "cat", "score": 0.9}]}
     assert pixels_of(journal, entry).shape == (213, 320, 3)
 
 
@@ -197,6 +198,7 @@ def test_a_damaged_photo_is_a_reason_and_the_next_is_looked_at(tmp_path: Path) -
     before = collected(tmp_path, b"no picture", encoded(scene())[:2000][:-900], scene(1))
     journal = detect(red_square_found(tmp_path), before, tmp_path / "2", base=tmp_path)
     assert Counter(entry.reason for entry in journal) == {"cannot be read": 2, None: 1}
+    assert all(entry.facts["author"] == "Ada" for entry in journal)
 
 
 def test_what_an_earlier_stage_rejected_is_not_looked_at(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.training.builder.detectors import (
     SIDE,
     Answer,
     answer_rows,
+    color_detector_file,
     constant,
     detector_file,
     pixel_detector_file,
@@ -89,6 +90,17 @@ def test_a_photo_without_anything_gives_nothing(tmp_path: Path) -> None:
 
 def test_coco_has_its_80_classes_in_order() -> None:
     assert (len(COCO), COCO[0], COCO[15], COCO[16], COCO[79]) == (80, "person", "cat", "dog", "toothbrush")
+
+
+def test_opinions_are_logits_of_what_is_seen_around_each_place(tmp_path: Path) -> None:
+    detector = Detector(color_detector_file(tmp_path / "d.onnx"), CLASSES)
+    picture = photo(128, 64, (0, 0, 64))
+    picture[:, 64:] = (192, 0, 0)
+    opinions = detector.opinions(picture)
+    assert opinions.shape == (4, 8, 3 * 8)  # half of the input is padding
+    blue, red = opinions[1, 0, 5], opinions[1, 7, 7]
+    assert (blue, red) == (pytest.approx(np.log(64 / 192)), pytest.approx(np.log(192 / 64)))
+    assert opinions[1, 7, 13] < -10  # no blue there at stride 16 either
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
