@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from training.builder.credits import read_credits
-from training.builder.prepared import open_mapped, read_build_info
+from training.builder.prepared import DATASET_FOLDER, open_mapped, read_build_info
 from training.builder.strikes import read_struck, remove_struck, strike
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, PairedDataset, displayable
 
@@ -48,12 +50,13 @@ class ViewedBuild:
         """
         self.root = root
         self._lock = threading.Lock()
+        self._opened: _Opened | None = None
         read_build_info(root)
 
     def listing(self) -> dict[str, Any]:
         """All that the page must know but the pixels, as JSON values."""
         with self._lock:
-            return self._listing(read_build_info(self.root))
+            return self._listing()
 
     def picture(self, version: str, split: str, index: int, what: str) -> Encoded:
         """One picture of a pair, encoded.
@@ -67,13 +70,11 @@ class ViewedBuild:
             UnknownPairError: There is none such.
         """
         with self._lock:
-            info = read_build_info(self.root)
-            if version != _version(info):
-                raise StaleError
-            if what not in PICTURES or index >= info.counts.get(split, 0):
+            opened = self._open(version)
+            if what not in PICTURES or split not in opened.splits or index >= len(opened.splits[split]):
                 raise UnknownPairError(f"There is no picture '{what}' of pair {index} of split '{split}'.")
-            pair = _copied(open_mapped(self.root, info, split), index)
-        return PICTURES[what](*pair, info.main)
+            pair = _copied(opened.splits[split], index)
+        return PICTURES[what](*pair, opened.info.main)
 
     def strike(self, pair_id: str, is_struck: bool) -> None:
         """Strikes a pair, or takes that back; on the disk when this returns.
@@ -83,8 +84,7 @@ class ViewedBuild:
             BuildError: The disk is full or the folder cannot be written.
         """
         with self._lock:
-            info = read_build_info(self.root)
-            if not any(pair_id in open_mapped(self.root, info, split).names for split in info.counts):
+            if pair_id not in self._open().names:
                 raise UnknownPairError(f"The data set holds no pair '{pair_id}'; reload the page.")
             strike(self.root, pair_id, is_struck)
 
@@ -96,27 +96,62 @@ class ViewedBuild:
             BuildError, DatasetError: It cannot be done; the set is as it was.
         """
         with self._lock:
-            if version != _version(read_build_info(self.root)):
-                raise StaleError
-            return self._listing(remove_struck(self.root))
+            self._open(version)
+            self._opened = None  # some systems do not replace files that are open
+            remove_struck(self.root)
+            return self._listing()
 
-    def _listing(self, info: DatasetInfo) -> dict[str, Any]:
-        names = {split: open_mapped(self.root, info, split).names for split in info.counts}
-        struck, credited = read_struck(self.root), read_credits(self.root)
+    def _open(self, version: str | None = None) -> _Opened:
+        """The set as it is on the disk now, since another process may replace it; that of `version`, if given."""
+        stamp = _stamp(self.root)
+        if self._opened is None or self._opened.stamp != stamp:
+            info = read_build_info(self.root)
+            self._opened = _Opened(stamp, info, {split: open_mapped(self.root, info, split) for split in info.counts})
+        if version not in (None, self._opened.version):
+            raise StaleError
+        return self._opened
+
+    def _listing(self) -> dict[str, Any]:
+        opened = self._open()
+        credited = read_credits(self.root)
         return {
-            "version": _version(info),
-            "title": info.title.get("en") or info.recipe,
-            "folder": self.root.name,
-            "kind": info.kind,
-            "size": info.size,
-            "splits": names,
-            "struck": sorted(struck & {one for part in names.values() for one in part}),
-            "credits": {one: asdict(credited[one]) for part in names.values() for one in part if one in credited},
+            "version": opened.version,
+            "title": opened.info.title.get("en") or opened.info.recipe,
+            "kind": opened.info.kind,
+            "size": opened.info.size,
+            "splits": {split: part.names for split, part in opened.splits.items()},
+            "struck": sorted(read_struck(self.root) & opened.names),
+            "credits": {one: asdict(credited[one]) for one in opened.names if one in credited},
         }
 
 
-def _version(info: DatasetInfo) -> str:
-    return info.sha256[:VERSION_DIGITS]
+@dataclass(frozen=True)
+class _Opened:
+    """A set, its arrays left on the disk, as it was at `stamp`."""
+
+    stamp: tuple[int, int] | None
+    info: DatasetInfo
+    splits: Mapping[str, PairedDataset]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for part in self.splits.values() for name in part.names)
+
+    @cached_property
+    def version(self) -> str:
+        """What tells sets apart: their pixels and, since strikes are by name, their names."""
+        text = "\n".join([self.info.sha256, *(name for part in self.splits.values() for name in part.names)])
+        return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
+
+
+def _stamp(build: Path) -> tuple[int, int] | None:
+    """What changes when the set is replaced; None where there is none."""
+    path = build / DATASET_FOLDER / "dataset.json"
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _copied(opened: PairedDataset, index: int) -> tuple[ImagesU8, ImagesU8]:

@@ -61,6 +61,14 @@ def make_build(root: Path, pairs: int = 8, until: str = "dataset", struck: tuple
     return root
 
 
+def make_pairs_only(root: Path, pairs: int) -> Path:
+    """Writes a build's prepared set and sources without the stages before, which take time."""
+    ids = [hashlib.sha256(str(k).encode()).hexdigest()[:16] for k in range(pairs)]
+    write_set(root, [(one, k) for k, one in enumerate(ids)])
+    _write_sources(root, [[one, f"discs/{k}.jpg", "", "CC0-1.0", "Ada", one * 4, *PHOTO_SIZE] for k, one in enumerate(ids)])
+    return root
+
+
 def write_set(root: Path, kept: list[tuple[str, int]]) -> DatasetInfo:
     """The prepared set of a build: outlines and discs, every fourth held out."""
     parts = {"train": [one for n, one in enumerate(kept) if n % 4 != 3], "val": kept[3::4]}

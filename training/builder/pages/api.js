@@ -6,7 +6,6 @@
  * @typedef {object} Listing
  * @property {string} version - of the set; part of the addresses of its pictures
  * @property {string} title
- * @property {string} folder
  * @property {"line" | "labels" | "gray" | "photo"} kind - of the source
  * @property {number} size - side of the pictures, pixels
  * @property {Record<string, string[]>} splits - ids of the pairs of each

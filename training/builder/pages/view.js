@@ -28,7 +28,7 @@ const grid = new Grid(byId("grid", HTMLElement), byId("top", HTMLElement), {
   onOpen: showLarge,
   onStrike: (id) => strikes.toggle(id),
 });
-const large = new LargeView({ onMove: moveLarge, onStrike: toggleCurrent, onClose: () => grid.focus() });
+const large = new LargeView({ onMove: moveLarge, onStrike: toggleCurrent, onClose: backToGrid });
 const size = byId("size", HTMLInputElement);
 const filters = byId("filters", HTMLElement);
 const keys = byId("keys", HTMLDialogElement);
@@ -39,6 +39,8 @@ let listing = null;
 /** @type {Pair[]} */
 let pairs = [];
 let filter = ALL;
+/** The pair that is shown large, or was last. */
+let largeId = "";
 
 /** @param {Listing} read */
 function begin(read) {
@@ -120,8 +122,15 @@ function undo() {
 function showLarge() {
   const pair = grid.current;
   if (!pair || !listing) return;
+  largeId = pair.id;
   large.show({ pair, place: grid.place, count: grid.count, credit: listing.credits[pair.id], neighbours: grid.neighbours });
   large.mark(strikes.ids.has(pair.id));
+}
+
+function backToGrid() {
+  // The browser has given the focus back to the pair from which the large view was opened.
+  grid.goTo(largeId);
+  grid.focus();
 }
 
 /** @param {number} step */
