@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +41,7 @@ class CutoutSettings(BaseModel):
     )
     model: str = Field(default="isnet-general-use", description="Which of rembg's models; it is the user's to fetch.")
     work_side: int = Field(default=256, ge=64, description="GrabCut works at this longer side of the picture, pixels.")
-    rounds: int = Field(default=4, ge=1, description="How often GrabCut estimates colours and mask in turn.")
+    rounds: int = Field(default=3, ge=1, description="How often GrabCut estimates colours and mask in turn.")
     learn_from: int = Field(
         default=300,
         ge=0,
@@ -57,10 +56,13 @@ class CutoutSettings(BaseModel):
         ge=1,
         description="Squared length of the outline by that of a disc as large: 1 is a disc, an animal 1.5 to 2.5.",
     )
-    max_cut: Share = Field(default=0.25, description="Largest share of the outline that runs along the photo's borders.")
+    max_cut: Share = Field(default=0.33, description="Largest share of the outline that runs along the photo's borders.")
     max_borders: int = Field(default=2, ge=0, le=4, description="How many of the photo's borders the mask may touch.")
-    max_doubt: Share = Field(
-        default=0.2, description="How far mask and learned likelihood may differ, on average within the box; lower is stricter."
+    min_contrast: float = Field(
+        default=0.21,
+        ge=-1,
+        le=1,
+        description="By how much the learned likelihood must fall across the outline; higher is stricter.",
     )
     margin: float = Field(default=0.05, ge=0, le=1, description="Room around the cut-out, as a share of its longer side.")
 
@@ -82,19 +84,19 @@ def cut_out(
     Raises:
         BuildError: rembg or its model is missing, or the folder cannot be written.
     """
-    decisive = {**_decisive(settings, before), "detector": detector is not None}
-    journal = Journal.open(folder, decisive)
+    learns = detector is not None and settings.method == "grabcut" and settings.learn_from > 0
+    journal = Journal.open(folder, {"settings": settings.model_dump(mode="json"), "learns": learns, "before": _header(before)})
     waiting = [entry for entry in before if entry.is_kept and entry.id not in journal]
     if not waiting:
         return journal
-    find = _finder(settings, before, journal, decisive, detector)
+    find = _finder(settings, before, journal, detector if learns else None)
     for entry in waiting:
         journal.add(_made(entry, before.folder, journal, find, settings))
         on_progress()
     return journal
 
 
-def find_fault(shape: Shape, doubt: float, settings: CutoutSettings) -> str | None:
+def find_fault(shape: Shape, contrast: float | None, settings: CutoutSettings) -> str | None:
     """Why a cut-out of that shape is not taken; None if it is."""
     if shape.cover < settings.min_cover:
         return "mask covers too little of the box"
@@ -106,7 +108,7 @@ def find_fault(shape: Shape, doubt: float, settings: CutoutSettings) -> str | No
         return "outline too ragged"
     if shape.cut > settings.max_cut or shape.borders > settings.max_borders:
         return "mask cut off by the border"
-    if doubt > settings.max_doubt:
+    if contrast is not None and contrast < settings.min_contrast:
         return "outline in doubt"
     return None
 
@@ -114,28 +116,25 @@ def find_fault(shape: Shape, doubt: float, settings: CutoutSettings) -> str | No
 Find = Callable[[View], Found]
 
 
-def _finder(
-    settings: CutoutSettings, before: Journal, journal: Journal, decisive: dict[str, Any], detector: Detector | None
-) -> Find | None:
+def _finder(settings: CutoutSettings, before: Journal, journal: Journal, detector: Detector | None) -> Find | None:
     if settings.method == "none":
         return None
     if settings.method == "rembg":
         return _by_rembg(settings.model)
-    sight = _learned(settings, before, journal, decisive, detector) if detector is not None and settings.learn_from else None
+    sight = None if detector is None else _learned(settings.learn_from, before, journal, detector)
     if sight is None:
         return lambda view: found_by_box(view.at(settings.work_side), settings.rounds)
     return lambda view: found_by_sight(view, settings.work_side, sight, settings.rounds)
 
 
-def _learned(
-    settings: CutoutSettings, before: Journal, journal: Journal, decisive: dict[str, Any], detector: Detector
-) -> Sight | None:
-    """What was learned when the stage began, or is learned now."""
-    path = journal.folder / f"learned-{hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]}.npz"
+def _learned(count: int, before: Journal, journal: Journal, detector: Detector) -> Sight | None:
+    """What was learned when the stage began, or is learned now. Gates do not matter to it."""
+    key = hashlib.sha256(f"{count} {_header(before)}".encode()).hexdigest()[:12]
+    path = journal.folder / f"learned-{key}.npz"
     if path.is_file():
         return Sight(detector, LikelihoodModel.load(path))
     kept = sorted((entry for entry in before if entry.is_kept), key=lambda entry: entry.id)  # an id is a digest: a fair sample
-    views = (_view(entry, before.folder) for entry in kept[: settings.learn_from])
+    views = (_view(entry, before.folder) for entry in kept[:count])
     model = learn(detector, [view.at(LEARNING_PX) for view in views if view is not None])
     if model is None:
         return None
@@ -162,10 +161,10 @@ def _by_rembg(model: str) -> Find:
     return find
 
 
-def _decisive(settings: CutoutSettings, before: Journal) -> dict[str, Any]:
-    """What decides the stage's pictures: its own settings and those that made the pictures it is given."""
-    header = (before.folder / JOURNAL).read_text("utf-8").splitlines()[:1]
-    return {"settings": settings.model_dump(mode="json"), "before": header}
+def _header(journal: Journal) -> str:
+    """The settings that made the pictures of a stage."""
+    with (journal.folder / JOURNAL).open(encoding="utf-8") as file:
+        return file.readline()
 
 
 def _view(entry: Entry, folder: Path) -> View | None:
@@ -186,10 +185,12 @@ def _made(entry: Entry, folder: Path, journal: Journal, find: Find | None, setti
     found = find(view)
     box = view.box.seen_from(Box.whole(view.picture.size), found.tidy.shape[1] / view.picture.width)
     shape = measured(found.raw, found.tidy, box)
-    figures = {name: round(float(value), 3) for name, value in {**asdict(shape), "doubt": found.doubt}.items()}
+    figures: dict[str, Any] = {name: round(float(value), 3) for name, value in asdict(shape).items()}
+    if found.contrast is not None:
+        figures["contrast"] = round(found.contrast, 3)
     facts = {**{name: value for name, value in entry.facts.items() if name not in OF_THE_CROP}, **figures}
     alpha = to_alpha(found.tidy, view.picture.size)
-    fault = find_fault(shape, found.doubt, settings)
+    fault = find_fault(shape, found.contrast, settings)
     if fault is not None:
         return Entry(
             entry.id, journal.save_image(_shown(view.picture, alpha), f"rejected/{entry.id}.jpg", quality=85), fault, facts

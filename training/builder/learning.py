@@ -1,8 +1,8 @@
 """Learns what the subject of a data set looks like from the data set itself: no one draws a mask.
 
 GrabCut from boxes gives masks that are right more often than wrong, and wrong in many different ways; a model that is fitted to
-all of them at once keeps what they have in common. Its likelihoods then begin GrabCut better, and the least doubtful of the new
-masks teach the model again.
+all of them at once keeps what they have in common. Its likelihoods then begin GrabCut better, and those of the new masks that
+agree with it best teach the model again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MIN_PICTURES = 24
 PLAUSIBLE = (0.3, 0.92)
 """A mask that covers a share of the box outside of these has failed, and teaches nothing."""
 TRUSTED = 0.75
-"""Share of the masks, those of least doubt, that teach in the second round."""
+"""Share of the masks, those of most contrast, that teach in the second round."""
 
 Lesson = tuple[View, Mask]
 
@@ -37,7 +37,7 @@ def learn(detector: Detector, views: Sequence[View]) -> LikelihoodModel | None:
         return None
     sight = Sight(detector, _fitted(detector, plausible))
     second = [(view, found_by_sight(view, SIDE, sight, ROUNDS)) for view, _ in plausible]
-    second.sort(key=lambda lesson: lesson[1].doubt)
+    second.sort(key=lambda lesson: lesson[1].contrast or 0, reverse=True)
     return _fitted(detector, ((view, found.tidy) for view, found in second[: round(TRUSTED * len(second))]))
 
 

@@ -8,12 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from training.builder.box import Box
 from training.builder.detector import Detector
 from training.builder.grabcut import grabcut, labels_from_box, labels_from_likelihood
 from training.builder.likelihood import LikelihoodModel
 from training.builder.mask import Mask, tidied
+
+BAND = 0.03
+"""Width of the bands on both sides of an outline, as a share of the picture's longer side."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,13 @@ class Found:
     Attributes:
         raw: As it was found.
         tidy: Its largest component, smooth and without holes.
-        doubt: How far the mask is from the likelihoods that it began with, within the box, in [0, 1]; 0 where there were none.
+        contrast: By how much the likelihood that it began with falls from just inside to just outside of its outline, in
+            [-1, 1]; None where it began with none. An outline that cuts through the subject, or runs around more, has little.
     """
 
     raw: Mask
     tidy: Mask
-    doubt: float = 0.0
+    contrast: float | None = None
 
 
 def found_by_box(view: View, rounds: int) -> Found:
@@ -91,5 +96,14 @@ def found_by_sight(view: View, longer_side: int, sight: Sight, rounds: int) -> F
     likelihood = sight(view, small.picture.size)
     raw = grabcut(small.pixels, labels_from_likelihood(likelihood, small.box), rounds)
     tidy = tidied(raw)
-    inside = small.box.within()
-    return Found(raw, tidy, float(np.abs(likelihood - tidy)[inside].mean()))
+    return Found(raw, tidy, contrast_along(tidy, likelihood))
+
+
+def contrast_along(mask: Mask, likelihood: NDArray[np.float32]) -> float:
+    """Mean likelihood in a band along the inner side of a mask's outline, less that along its outer side."""
+    band_px = max(round(BAND * max(mask.shape)), 1)
+    inner = mask & ~ndimage.binary_erosion(mask, iterations=band_px, border_value=1)
+    outer = ndimage.binary_dilation(mask, iterations=band_px) & ~mask
+    if not inner.any() or not outer.any():
+        return 0.0
+    return float(likelihood[inner].mean() - likelihood[outer].mean())

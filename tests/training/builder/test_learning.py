@@ -17,7 +17,7 @@ from training.builder.journal import Entry, Journal
 from training.builder.learning import MIN_PICTURES, learn
 from training.builder.likelihood import LikelihoodModel, sampled
 from training.builder.mask import Mask
-from training.builder.sight import Sight, View, found_by_box, found_by_sight
+from training.builder.sight import Sight, View, contrast_along, found_by_box, found_by_sight
 
 SIZE = (96, 80)
 BOX = Box(16, 12, 80, 68)
@@ -84,10 +84,22 @@ def test_what_is_mirrored_is_seen_mirrored(sight: Sight) -> None:
     assert np.abs(there - back[:, ::-1]).max() < 1e-4  # float32
 
 
-def test_doubt_is_how_far_mask_and_likelihood_are_apart(sight: Sight) -> None:
+def test_an_outline_where_the_likelihood_falls_has_contrast_and_another_has_not() -> None:
+    disc = np.hypot(*np.mgrid[-40:40, -40:40]) < 25
+    likelihood = np.where(disc, 0.9, 0.2).astype(np.float32)
+    assert contrast_along(disc, likelihood) == pytest.approx(0.7)
+    assert contrast_along(np.roll(disc, 10), likelihood) < 0.4
+    assert contrast_along(~disc, likelihood) == pytest.approx(-0.7)
+    assert contrast_along(np.ones_like(disc), likelihood) == 0
+
+
+def test_what_is_nothing_like_the_subject_has_less_contrast(sight: Sight) -> None:
     view, _ = cat_on_cushion(102)
-    strange = View(Image.fromarray(255 - view.pixels), view.box)  # nothing like what was learned
-    assert found_by_sight(view, 96, sight, 3).doubt < 0.75 * found_by_sight(strange, 96, sight, 3).doubt
+    strange = View(Image.fromarray(255 - view.pixels), view.box)
+    known, unknown = (found_by_sight(seen, 96, sight, 3).contrast for seen in (view, strange))
+    assert known is not None
+    assert unknown is not None
+    assert known > 1.5 * unknown
 
 
 def test_too_few_pictures_teach_nothing(detector: Detector) -> None:
@@ -129,20 +141,25 @@ def detected(root: Path, views: list[View]) -> Journal:
 
 def test_the_stage_learns_once_and_goes_on_with_what_it_learned(tmp_path: Path, detector: Detector) -> None:
     before = detected(tmp_path, [cat_on_cushion(seed)[0] for seed in range(MIN_PICTURES)])
-    first = cut_out(CutoutSettings(), before, tmp_path / "3", detector=detector)
-    assert all(entry.is_kept and entry.facts["doubt"] > 0 for entry in first)
+    settings = CutoutSettings(min_contrast=0.05)  # cells as coarse as this detector's blur every outline
+    first = cut_out(settings, before, tmp_path / "3", detector=detector)
+    assert all(entry.is_kept and entry.facts["contrast"] > 0.05 for entry in first)
     (learned,) = (tmp_path / "3").glob("learned-*.npz")
     stamp, whole = learned.stat().st_mtime_ns, (tmp_path / "3" / "journal.jsonl").read_text()
     (tmp_path / "3" / "journal.jsonl").write_text("".join(whole.splitlines(keepends=True)[:-1]) + '{"id": "cut by a k')
-    second = cut_out(CutoutSettings(), before, tmp_path / "3", detector=detector)
+    second = cut_out(settings, before, tmp_path / "3", detector=detector)
     assert learned.stat().st_mtime_ns == stamp
     assert (tmp_path / "3" / "journal.jsonl").read_text() == whole
     assert [entry.facts for entry in second] == [entry.facts for entry in first]
+    stricter = cut_out(CutoutSettings(min_contrast=0.9), before, tmp_path / "3", detector=detector)
+    assert {entry.reason for entry in stricter} == {"outline in doubt"}
+    assert learned.stat().st_mtime_ns == stamp  # a gate changes nothing of what is learned
 
 
 @pytest.mark.parametrize("settings", [CutoutSettings(learn_from=0), CutoutSettings(learn_from=5)], ids=["off", "too few"])
 def test_the_stage_goes_by_boxes_where_nothing_is_learned(tmp_path: Path, detector: Detector, settings: CutoutSettings) -> None:
     before = detected(tmp_path, [cat_on_cushion(seed)[0] for seed in range(6)])
     journal = cut_out(settings, before, tmp_path / "3", detector=detector)
-    assert [entry.facts["doubt"] for entry in journal] == [0] * 6
+    assert len(journal) == 6
+    assert not any("contrast" in entry.facts for entry in journal)
     assert not list((tmp_path / "3").glob("learned-*"))
