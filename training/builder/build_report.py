@@ -18,15 +18,13 @@ from PIL import Image
 from training.builder.credits import read_credits
 from training.builder.journal import BuildError, Entry, disk_errors, write_whole
 from training.builder.prepared import DATASET_FOLDER, open_mapped, read_build_info
-from training.builder.strikes import STRUCK_REASON, read_struck
-from training.builder.tally import Tally, tally_stages
+from training.builder.tally import DETECT_FOLDER, Tally, tally_pairs, tally_stages
 from training.builder.thumbnails import data_url, thumbnail
 from training.builder.viewed import side_by_side
 from training.datasets import DatasetInfo, PairedDataset
 
 REPORT_FILE = "report.html"
 PLAN_FILE = "plan.json"
-PAIRING = "Pair and split"
 FOLLOWED = 12
 """Pictures that are shown through every stage."""
 EXAMPLES = 6
@@ -66,12 +64,21 @@ img { display: block; max-width: 100%; height: auto; border-radius: 4px; outline
 
 @dataclass(frozen=True)
 class _Found:
-    """All that there is of a build."""
+    """All that there is of a build.
+
+    Attributes:
+        tallies: Of all stages, that of the pairs at the end.
+    """
 
     build: Path
     tallies: Sequence[Tally]
     info: DatasetInfo | None
     splits: Mapping[str, PairedDataset]
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the pairs."""
+        return [name for pairs in self.splits.values() for name in pairs.names]
 
 
 def write_build_report(build: Path) -> Path:
@@ -89,7 +96,6 @@ def write_build_report(build: Path) -> Path:
         _stages(found),
         _followed(found),
         *(_rejects(k, found) for k in range(len(found.tallies))),
-        _struck(found),
         _licences(found),
         _set(found),
         _plan(build),
@@ -111,7 +117,8 @@ def _find(build: Path) -> _Found:
         raise BuildError(f"'{build}' is no build folder; name the one that `inkwash-train dataset build` wrote.")
     info = read_build_info(build) if has_set else None
     splits = {split: open_mapped(build, info, split) for split in info.counts} if info else {}
-    return _Found(build, tallies, info, splits)
+    paired = {name for pairs in splits.values() for name in pairs.names} if info else None
+    return _Found(build, [*tallies, tally_pairs(build, tallies[-1], paired)], info, splits)
 
 
 def _title(found: _Found) -> str:
@@ -126,58 +133,40 @@ def _summary(found: _Found) -> str:
         state = f"at stage “{stage}”" if stage else "before its first stage"
         return f"<p>{_counted(collected, 'picture')} seen so far; the build stands {state} and has no pairs yet.</p>"
     counts = ", ".join(f"{count:,} {html.escape(split)}" for split, count in found.info.counts.items())
-    pairs = sum(found.info.counts.values())
-    return f"<p>{_counted(pairs, 'pair')} ({counts}) from {_counted(collected, 'picture')}.</p>"
+    words = f"{_counted(len(found.names), 'pair')} ({counts}) from {_counted(collected, 'picture')}."
+    strange = len(found.names) - len(found.tallies[-1].kept)
+    if strange:
+        words += f" The set is older than its stages, which no longer keep the pictures of {_counted(strange, 'pair')} of it."
+    return f"<p>{words}</p>"
 
 
 # --- counts
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What the table of stages tells of one."""
-
-    title: str
-    is_begun: bool
-    given: int = 0
-    kept: int = 0
-    rejects: int = 0
-
-    @property
-    def waiting(self) -> int:
-        return self.given - self.kept - self.rejects
-
-
 def _stages(found: _Found) -> str:
     """A row a stage; bars are drawn to the scale of the longest."""
-    rows = [
-        _Row(tally.title, tally.is_begun, tally.given * tally.is_begun, len(tally.kept), tally.rejects)
-        for tally in found.tallies
-    ]
-    rows.append(_pair_row(found.info, len(found.tallies[-1].kept)) if found.info else _Row(PAIRING, False))
-    names = ("came in", "kept", "share", "rejected", *["waiting"] * any(row.waiting for row in rows))
+    names = ("came in", "kept", "share", "rejected", *["waiting"] * any(_waits(tally) for tally in found.tallies))
     heads = "".join(f'<th class="number">{name}</th>' for name in names)
-    most = max(row.given for row in rows)
-    body = "".join(_stage_row(row, most, len(names)) for row in rows)
+    most = max(tally.given for tally in found.tallies)
+    body = "".join(_stage_row(tally, most, len(names)) for tally in found.tallies)
     table = f'<table><thead><tr><th>stage</th><th class="bar"></th>{heads}</tr></thead><tbody>{body}</tbody></table>'
     return f"<h2>Stages</h2>{_scrolled('Stages', table)}"
 
 
-def _pair_row(info: DatasetInfo, given: int) -> _Row:
-    """The set may be older than the stages, which then have kept more or less since."""
-    kept, rejects = sum(info.counts.values()), sum(info.rejects.values())
-    return _Row(PAIRING, True, max(given, kept + rejects), kept, rejects)
+def _waits(tally: Tally) -> bool:
+    return tally.is_begun and tally.waiting > 0
 
 
-def _stage_row(row: _Row, most: int, columns: int) -> str:
-    head = f'<tr><th scope="row">{row.title}</th>'
-    if not row.given:
-        note = "nothing came in" if row.is_begun else "not begun"
+def _stage_row(tally: Tally, most: int, columns: int) -> str:
+    head = f'<tr><th scope="row">{tally.title}</th>'
+    if not tally.is_begun or not tally.given:
+        note = "nothing came in" if tally.is_begun else "not begun"
         return f'{head}<td class="bar"></td><td class="soft" colspan="{columns}">{note}</td></tr>'
-    cells = (row.given, row.kept, _share(row.kept, row.given), row.rejects, row.waiting or "")[:columns]
+    kept = len(tally.kept)
+    cells = (tally.given, kept, _share(kept, tally.given), tally.rejects, tally.waiting or "")[:columns]
     numbers = "".join(f'<td class="number">{cell if isinstance(cell, str) else f"{cell:,}"}</td>' for cell in cells)
-    part = f'<span class="part" style="width:{100 * row.kept / row.given:.1f}%"></span>'
-    whole = f'<span class="whole" style="width:{100 * row.given / most:.1f}%">{part}</span>'
+    part = f'<span class="part" style="width:{100 * kept / tally.given:.1f}%"></span>'
+    whole = f'<span class="whole" style="width:{100 * tally.given / most:.1f}%">{part}</span>'
     return f'{head}<td class="bar" aria-hidden="true">{whole}</td>{numbers}</tr>'
 
 
@@ -192,19 +181,6 @@ def _rejects(place: int, found: _Found) -> str:
     if rest:
         shown.append((f"{_counted(len(listed) - REASONS, 'other reason')}", rest, ""))
     return _reason_table(f"{tally.title}: {tally.rejects:,} rejected", shown, tally.given)
-
-
-def _struck(found: _Found) -> str:
-    """What the last stage left out; of pictures that were struck some are shown."""
-    if found.info is None or not found.info.rejects:
-        return ""
-    rejects = sorted(found.info.rejects.items(), key=lambda item: -item[1])
-    names = {name for pairs in found.splits.values() for name in pairs.names}
-    gone = read_struck(found.build) - names
-    struck = [entry for entry in found.tallies[-1].kept if entry.id in gone]
-    shown = [(reason, count, _examples(struck, found.tallies) if reason == STRUCK_REASON else "") for reason, count in rejects]
-    left_out = sum(found.info.rejects.values())
-    return _reason_table(f"{PAIRING}: {left_out:,} rejected", shown, sum(found.info.counts.values()) + left_out)
 
 
 def _reason_table(title: str, rows: Iterable[tuple[str, int, str]], given: int) -> str:
@@ -226,7 +202,7 @@ def _followed(found: _Found) -> str:
     if not ids:
         return ""
     columns: list[tuple[str, Callable[[str], str]]] = [
-        (f"{tally.title.lower()}", _stage_picture(tally)) for tally in found.tallies if tally.is_begun
+        (f"{tally.title.lower()}", _stage_picture(tally)) for tally in found.tallies[:-1] if tally.is_begun
     ]
     if found.info is not None:
         columns.append(("pair", _pair_picture(found.info, found.splits)))
@@ -239,19 +215,20 @@ def _followed(found: _Found) -> str:
 
 def _finished(found: _Found) -> Sequence[str]:
     """Ids of the pictures that came furthest."""
-    names = [name for pairs in found.splits.values() for name in pairs.names]
     kept = ([entry.id for entry in tally.kept] for tally in reversed(found.tallies))
-    return names or next((ids for ids in kept if ids), [])
+    return next((ids for ids in kept if ids), found.names)
 
 
 def _stage_picture(tally: Tally) -> Callable[[str], str]:
     entries = {entry.id: entry for entry in tally.kept}
+    is_found_here = tally.folder.name == DETECT_FOLDER  # later stages know the box too, but there it would hide what is new
 
     def show(entry_id: str) -> str:
         entry = entries.get(entry_id)
         if entry is None or entry.file is None:
             return _image(None, "")
-        return _image(thumbnail(tally.folder / entry.file, FOLLOWED_PX, _box(entry)), f"{tally.title}, {entry_id}")
+        box = _box(entry) if is_found_here else None
+        return _image(thumbnail(tally.folder / entry.file, FOLLOWED_PX, box), f"{tally.title}, {entry_id}")
 
     return show
 
@@ -305,7 +282,7 @@ def _licences(found: _Found) -> str:
     known = read_credits(found.build)
     if not known:
         return ""
-    paired = {name for pairs in found.splits.values() for name in pairs.names}
+    paired = set(found.names)
     licences: dict[str, list[str]] = {}
     for entry_id, one in known.items():
         licences.setdefault(one.license or "not stated", []).append(entry_id)

@@ -1,14 +1,17 @@
-"""What each stage of a build was given, kept and rejected, counted from the journals. It judges and shows nothing."""
+"""What each stage of a build was given, kept and rejected, counted from journals and the set. It judges and shows nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.builder.journal import JOURNAL, Entry, Journal
+from training.builder.prepared import DATASET_FOLDER
+from training.builder.strikes import STRUCK_REASON, read_struck
 
-STAGES: Mapping[str, str] = {"1-collect": "Collect", "2-detect": "Detect", "3-cutout": "Cut out", "4-draw": "Draw"}
+DETECT_FOLDER = "2-detect"
+STAGES: Mapping[str, str] = {"1-collect": "Collect", DETECT_FOLDER: "Detect", "3-cutout": "Cut out", "4-draw": "Draw"}
 """Folder of each stage that has a journal -> its title."""
 
 
@@ -39,11 +42,31 @@ class Tally:
 
 
 def tally_stages(build: Path) -> list[Tally]:
-    """Counts of all stages in their order, also of those that have not begun."""
+    """Counts of all stages that have a journal, in their order, also of those that have not begun."""
     tallies: list[Tally] = []
     for name, title in STAGES.items():
         tallies.append(_tally(title, build / name, tallies[-1] if tallies else None))
     return tallies
+
+
+def tally_pairs(build: Path, drawn: Tally, paired: Collection[str] | None) -> Tally:
+    """Counts of the last stage, which has no journal: of what it was given it leaves out what was struck.
+
+    Args:
+        paired: Ids of the pairs of the set; None where there is none yet.
+    """
+    struck = read_struck(build)
+    gone = [
+        Entry(entry.id, None, STRUCK_REASON) for entry in drawn.kept if entry.id in struck and entry.id not in (paired or ())
+    ]
+    return Tally(
+        title="Pair and split",
+        folder=build / DATASET_FOLDER,
+        is_begun=paired is not None,
+        given=len(drawn.kept),
+        kept=[entry for entry in drawn.kept if entry.id in (paired or ())],
+        rejected={STRUCK_REASON: gone} if gone and paired is not None else {},
+    )
 
 
 def _tally(title: str, folder: Path, before: Tally | None) -> Tally:

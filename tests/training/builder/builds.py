@@ -79,7 +79,7 @@ def write_set(root: Path, kept: list[tuple[str, int]]) -> DatasetInfo:
         inputs=(InputInfo(kind="line", channels=1, background=255, ink="dark", line_width_px=1.0),),
         size=SIDE,
         counts={split: len(pairs.names) for split, pairs in splits.items()},
-        rejects={"same source as another": 1},
+        rejects={reason: count for rejects in REJECTS.values() for reason, count in rejects.items()},
         origin=FREE,
         sha256=digest(splits),
     )
