@@ -247,6 +247,73 @@ def report(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
     console.print(f"Wrote {write_report(run)}.")
 
 
+dataset_app = typer.Typer(help="From a pile of photos to pairs that can be trained on.", no_args_is_help=True)
+app.add_typer(dataset_app, name="dataset")
+
+
+@dataset_app.command("build")
+def dataset_build(
+    plan: Annotated[str, typer.Argument(help="A .toml file, or the name of a published plan such as 'cats'.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the build; builds/<name> when absent. An earlier build goes on.")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Folder from which the plan's paths start; that of the plan's file when absent.")
+    ] = None,
+) -> None:
+    """Collects photos, finds the subject, cuts it out, draws its lines and writes pairs, with a report of what was rejected."""
+    import os
+
+    from training.builder.build import build
+    from training.builder.plan import find_plan, read_plan
+
+    path = find_plan(plan)
+    resolved = read_plan(path)
+    folder = out or Path("builds") / resolved.name
+    built = build(resolved, base or path.parent, folder, environment=os.environ, console=console)
+    for name, (came, kept) in built.stages.items():
+        console.print(f"{name}: {kept:,} of {came:,} kept", highlight=False)
+    counts = ", ".join(f"{count} {split}" for split, count in built.info.counts.items())
+    console.print(
+        f"Wrote {counts} pairs to {folder / 'dataset'}. Look at {built.report}, then strike bad pairs:", highlight=False
+    )
+    console.print(f"  inkwash-train dataset view {folder}", highlight=False)
+
+
+@dataset_app.command("view")
+def dataset_view(
+    build: Annotated[Path, typer.Argument(help="Folder of a build.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8100,
+) -> None:
+    """Shows the pairs of a build on a page, where bad ones are struck with the keyboard before training."""
+    from training.builder.view import serve_view
+
+    serve_view(build, host, port, on_ready=lambda address: console.print(f"Look at {address} (Ctrl-C ends).", highlight=False))
+
+
+@app.command()
+def boundaries(
+    run: Annotated[Path, typer.Argument(help="Run directory of an edge detector.")],
+    source: Annotated[Path, typer.Option(help="Folder of BSDS500, with its test photos.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared data set, when it has moved since training.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many photos, for a quick look.")] = None,
+) -> None:
+    """Measures an edge detector beside Canny on the 200 test photos of BSDS500: ODS and OIS as the benchmark does."""
+    from training.edge_benchmark import measure_beside_canny, write_scores
+    from training.trained import open_trained
+
+    scores = measure_beside_canny(open_trained(run, data), source, limit)
+    table = Table(
+        "detector", "ODS", "precision", "recall", "OIS", "threshold", title=f"BSDS500 test, {scores[0].photos} photos"
+    )
+    for score in scores:
+        figures = (score.ods, score.precision, score.recall, score.ois, score.threshold)
+        table.add_row(score.name, *(f"{value:.3f}" for value in figures))
+    Console().print(table)
+    console.print(f"Wrote {write_scores(run, scores)}.", highlight=False)
+
+
 def _weights(name: str | None) -> Weights | None:
     from training.trained import Weights
 
@@ -276,6 +343,7 @@ def _config_path(config: str) -> Path:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Mistakes that a sentence explains better than a traceback. Imported late: torch takes seconds, --help should not."""
+    from training.builder.journal import BuildError
     from training.datasets import DatasetError
     from training.download import DownloadError
     from training.guard import DivergedError
@@ -283,7 +351,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from training.recipes.recipe import SourceError
     from training.run import RunError
 
-    return (ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError, ExportError)
+    return (BuildError, ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError, ExportError)
 
 
 def main() -> None:

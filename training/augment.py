@@ -27,8 +27,8 @@ _SOLID_RADIUS = 6
 class PairAugment:
     """Turns uint8 pairs into augmented network inputs.
 
-    source_u8: (N, H, W, C), target_u8: (N, H, W, 3), others_u8: like the source, in the order of its spec. Result: source
-    (N, condition_channels, S, S), target (N, 3, S, S) in [-1, 1], where S is the image size or the crop size.
+    source_u8: (N, H, W, C), target_u8: (N, H, W, 3) or (N, H, W, 1), others_u8: like the source, in the order of its spec.
+    Result: source (N, condition_channels, S, S), target (N, 3 or 1, S, S) in [-1, 1], where S is the image or the crop size.
     """
 
     def __init__(self, config: AugmentConfig, source: SourceSpec) -> None:
@@ -39,7 +39,7 @@ class PairAugment:
         self, source_u8: Tensor, target_u8: Tensor, generator: torch.Generator, others_u8: Sequence[Tensor] = ()
     ) -> tuple[Tensor, Tensor]:
         grid = _sampling_grid(self._config, len(source_u8), source_u8.device, generator)
-        target = _sample_picture(_to_float(target_u8) / 127.5 - 1.0, grid)
+        target = self._sample_picture(_to_float(target_u8) / 127.5 - 1.0, grid)
         pictures = zip((source_u8, *others_u8), self._source.inputs, strict=True)
         sources = [self._sample(image_u8, spec, grid, generator) for image_u8, spec in pictures]
         return torch.cat(sources, dim=1), target
@@ -52,6 +52,12 @@ class PairAugment:
         image = _to_float(image_u8) / 127.5 - 1.0
         if spec.kind == "line":
             return self._pen(_sample_picture(image, _wobble(grid, self._config.line_warp_px, generator)), generator)
+        picture = self._sample_picture(image, grid)
+        return _jitter(picture, self._config.jitter, generator) if spec.kind == "photo" else picture
+
+    def _sample_picture(self, image: Tensor, grid: Tensor) -> Tensor:
+        if self._config.reflect:
+            return F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         return _sample_picture(image, grid)
 
     def _pen(self, lines: Tensor, generator: torch.Generator) -> Tensor:
@@ -114,6 +120,20 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Ten
 def _sample_picture(image: Tensor, grid: Tensor) -> Tensor:
     """Bilinear sampling; what lies outside is white: shifting white to zero makes zero padding do it."""
     return F.grid_sample(image - PAPER, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + PAPER
+
+
+def _jitter(photo: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Other light, another camera: saturation, contrast and brightness, each by up to `strength`; (N, C, H, W) in [-1, 1]."""
+    if not strength:
+        return photo
+    saturation, contrast = (
+        (1 + strength * _signed(len(photo), generator)).to(photo.device).reshape(-1, 1, 1, 1) for _ in range(2)
+    )
+    brightness = (strength * _signed(len(photo), generator)).to(photo.device).reshape(-1, 1, 1, 1)
+    gray = photo.mean(dim=1, keepdim=True)
+    photo = gray + (photo - gray) * saturation
+    middle = photo.mean(dim=(1, 2, 3), keepdim=True)
+    return (middle + (photo - middle) * contrast + brightness).clamp(-1.0, 1.0)
 
 
 def _wobble(grid: Tensor, amplitude_px: float, generator: torch.Generator) -> Tensor:

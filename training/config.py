@@ -180,6 +180,10 @@ class AugmentConfig(_Section):
     rotation_degrees: float = Field(default=0.0, ge=0, le=180)
     shift: float = Field(default=0.0, ge=0, le=0.5, description="Largest shift beyond what the zoom leaves, share of the side.")
     flip: bool = True
+    reflect: bool = Field(default=False, description="Show a photo's mirror image beyond its border in place of white.")
+    jitter: float = Field(
+        default=0.0, ge=0, le=1, description="Largest change of a photo's brightness, contrast and saturation, as a share."
+    )
     crop_size: int = Field(default=0, ge=0, description="Train on random crops of this side instead of whole images; 0: whole.")
     line_thicken_px: float = Field(default=0.0, ge=0, le=8, description="Largest thickening of drawn lines.")
     line_thin_px: float = Field(default=0.0, ge=0, le=4, description="Largest thinning of drawn lines.")
@@ -212,6 +216,25 @@ class ColorConfig(_Section):
     shrink: int = Field(
         default=1, ge=1, le=8, description="Networks see pictures smaller by this factor; their colour is enlarged again."
     )
+
+
+class EdgesConfig(_Section):
+    """Network and losses of the family `edges`."""
+
+    channels: tuple[int, ...] = Field(default=(16, 24, 48, 80, 112), description="Channels a level, each at half the size.")
+    blocks: tuple[int, ...] = Field(default=(0, 1, 2, 2, 1), description="Residual blocks a level.")
+    agreement: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="Share of the people who must have drawn a pixel; what fewer drew counts neither way.",
+    )
+    negative_weight: float = Field(
+        default=1.1,
+        gt=0,
+        description="Weight of what nobody drew beside what was drawn, both made equal first; higher draws less.",
+    )
+    lambda_dice: float = Field(default=0.0, ge=0, description="Weight of the Dice loss of the fusion, for thinner lines.")
 
 
 class LoopConfig(_Section):
@@ -288,6 +311,7 @@ class TrainConfig(_Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     hints: HintConfig = HintConfig()
+    edges: EdgesConfig = EdgesConfig()
     color: ColorConfig = ColorConfig()
     loop: LoopConfig = LoopConfig()
 

@@ -88,6 +88,7 @@ class DatasetInfo(_Strict):
     title: dict[str, str]
     inputs: tuple[InputInfo, ...] = Field(min_length=1, description="The first input is the main one.")
     size: int = Field(ge=8, description="Height and width of source and target, pixels.")
+    target_channels: Literal[1, 3] = Field(default=3, description="3 for pictures, 1 for drawings and masks.")
     counts: dict[str, int]
     rejects: dict[str, int] = Field(description="Left-out files by reason.")
     origin: Origin
@@ -159,7 +160,7 @@ class PairedDataset:
             raise DatasetError(f"Data set '{root}' has no split '{split}'; it has {', '.join(info.counts)}.")
         shape, remedy = (info.counts[split], info.size, info.size), _remedy(info.recipe)
         source = read_array(root / split / "source.npy", (*shape, info.main.channels), remedy)
-        target = read_array(root / split / "target.npy", (*shape, 3), remedy)
+        target = read_array(root / split / "target.npy", (*shape, info.target_channels), remedy)
         others = {
             spec.name: read_array(root / split / other_file(spec.name), (*shape, spec.channels), remedy)
             for spec in info.inputs[1:]
@@ -235,7 +236,11 @@ def displayable(source: ImagesU8, spec: InputInfo) -> ImagesU8:
     if spec.kind == "labels":
         colors = np.array([entry.rgb for entry in spec.palette], dtype=np.uint8)
         return colors[source[..., 0]]
-    return source[..., :3] if source.shape[-1] >= 3 else np.repeat(source[..., :1], 3, axis=-1)
+    return _as_rgb(source)
+
+
+def _as_rgb(images: ImagesU8) -> ImagesU8:
+    return images[..., :3] if images.shape[-1] >= 3 else np.repeat(images[..., :1], 3, axis=-1)
 
 
 def _write_files(folder: Path, info: DatasetInfo, splits: Mapping[str, Pairs]) -> None:
@@ -259,7 +264,7 @@ def _preview(info: DatasetInfo, pairs: Pairs, rows: int = 6, pairs_per_row: int 
     sources = [pairs.source, *pairs.others.values()]
     columns = [
         *(displayable(images[chosen], spec) for images, spec in zip(sources, info.inputs, strict=True)),
-        pairs.target[chosen],
+        _as_rgb(pairs.target[chosen]),
     ]
     images = [image for row in zip(*columns, strict=True) for image in row]
     per_row = len(columns) * pairs_per_row

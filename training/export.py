@@ -32,6 +32,8 @@ from server.manifest import (
     Manifest,
     Metric,
     Output,
+    OutputLine,
+    Parameter,
     Sample,
     Size,
     Tiling,
@@ -40,7 +42,7 @@ from server.manifest import (
 from server.manifest import PaletteEntry as ManifestPaletteEntry
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, PairedDataset, displayable
 from training.evaluate import Evaluation
-from training.families.protocol import Exportable
+from training.families.protocol import Exportable, ParameterSpec
 from training.gallery import gallery, in_strips, stand_in
 from training.judge import judged
 from training.model_card import Card, write_card
@@ -269,8 +271,15 @@ def _describe(
         description=dict(labelling.description),
         family=labelling.family,
         inputs=input_specs(info, exportable.image_names, size),
-        output=Output(size=size, compose=Compose(exportable.compose), tiling=_tiling(labelling.tile_overlap, info, size)),
+        output=Output(
+            size=size,
+            channels=info.target_channels,
+            compose=Compose(exportable.compose),
+            tiling=_tiling(labelling.tile_overlap, info, size),
+            line=OutputLine(ink="dark", width_parameter=exportable.line_width) if exportable.line_width else None,
+        ),
         latent=_latent(exportable),
+        parameters=tuple(_parameter(spec) for spec in exportable.parameters),
         samples=samples,
         metrics=_metrics(evaluation),
         training=Training(
@@ -359,6 +368,18 @@ def _latent(exportable: Exportable) -> Latent | None:
     if spec is None:
         return None
     return Latent(name=spec.name, shape=spec.shape, distribution=LatentDistribution(spec.distribution))
+
+
+def _parameter(spec: ParameterSpec) -> Parameter:
+    return Parameter(
+        name=spec.name,
+        min=spec.min,
+        max=spec.max,
+        step=spec.step,
+        default=spec.default,
+        title=dict(spec.title),
+        help=dict(spec.help),
+    )
 
 
 def _metrics(evaluation: Evaluation | None) -> tuple[Metric, ...]:

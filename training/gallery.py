@@ -11,7 +11,7 @@ import numpy as np
 
 from training.datasets import DatasetInfo, ImagesU8, PairedDataset, displayable
 from training.evaluate import with_dabs
-from training.recipes import RECIPES
+from training.recipes import RECIPES, SUBJECTS
 from training.recipes.recipe import Drawing
 from training.serving import without_hints
 
@@ -21,7 +21,7 @@ HELD_OUT_SAMPLES = 3
 def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing]:
     """Drawings to show: the recipe's own, and held-out pairs where their licence lets them be shipped."""
     info = held_out.info
-    recipe = RECIPES.get(info.recipe)
+    recipe = RECIPES.get(info.recipe) or SUBJECTS.get(info.recipe)
     drawn = recipe.drawings(info.size, info.main.line_width_px) if recipe else ()
     if info.origin.free_samples:
         chosen = np.linspace(0, len(held_out) - 1, min(HELD_OUT_SAMPLES, len(held_out))).round().astype(int)

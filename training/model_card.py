@@ -9,7 +9,7 @@ from typing import Any
 from training.config import CONFIG_FOLDER
 from training.datasets import DatasetInfo
 from training.figures import FIGURE_TITLES
-from training.recipes import RECIPES
+from training.recipes import RECIPES, SUBJECTS
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ In onnxruntime the pictures differ from PyTorch's by at most {card.parity_larges
 
 
 def _weaknesses(card: Card) -> str:
-    recipe = RECIPES.get(card.info.recipe)
+    recipe = RECIPES.get(card.info.recipe) or SUBJECTS.get(card.info.recipe)
     weaknesses = card.weaknesses or (recipe.weaknesses if recipe else "")
     return f"## What it does badly\n\n{weaknesses}" if weaknesses else ""
 

@@ -68,6 +68,7 @@ def write_graph(exportable: Exportable, inputs: Sequence[Tensor], path: Path) ->
         ExportError: The exporter failed or made something the contract forbids.
     """
     names = [*exportable.image_names, *([exportable.latent.name] if exportable.latent else [])]
+    names += [parameter.name for parameter in exportable.parameters]
     shapes = _dynamic_shapes(exportable)
     model = _trace(exportable.module, inputs, names, shapes)
     store_weights_as_half(model)
@@ -128,7 +129,8 @@ def _dynamic_shapes(exportable: Exportable) -> tuple[dict[int, Any], ...]:
     axes: dict[int, Any] = {0: batch}
     if step := exportable.size_multiple_of:
         axes |= {axis: step * torch.export.Dim(name, min=2, max=8192 // step) for axis, name in ((1, "rows"), (2, "columns"))}
-    return (*(axes for _ in exportable.image_names), *([{0: batch}] if exportable.latent else []))
+    numbers = len(exportable.parameters) + (exportable.latent is not None)
+    return (*(axes for _ in exportable.image_names), *({0: batch} for _ in range(numbers)))
 
 
 def _trace(

@@ -196,7 +196,7 @@ def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
     is_line = recipe.kind == "line"
     main = InputInfo(
         kind=recipe.kind,
-        channels=1,
+        channels=draft.splits["train"].source.shape[-1],
         palette=recipe.palette,
         background=recipe.background,
         ink="dark" if is_line else None,
@@ -207,6 +207,7 @@ def _describe(recipe: Recipe, draft: Draft, size: int) -> DatasetInfo:
         title=dict(recipe.title),
         inputs=(main,),
         size=size,
+        target_channels=draft.splits["train"].target.shape[-1],
         counts={split: len(made.names) for split, made in draft.splits.items()},
         rejects=dict(sorted(Counter(draft.rejects.values()).items())),
         origin=draft.origin or recipe.origin,

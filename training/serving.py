@@ -25,6 +25,8 @@ def graph_feeds(exportable: Exportable, inputs: Mapping[str, ImagesU8], seeds: S
     feeds: dict[str, NDArray[np.generic]] = {name: np.ascontiguousarray(inputs[name]) for name in exportable.image_names}
     if exportable.latent is not None:
         feeds[exportable.latent.name] = np.stack([draw_latent(exportable.latent, seed) for seed in seeds])
+    for parameter in exportable.parameters:
+        feeds[parameter.name] = np.full((len(seeds), 1), parameter.default, np.float32)
     return feeds
 
 

@@ -1,7 +1,7 @@
 """What a stage has done, a line a picture, so that a build that was killed goes on where it was.
 
-A stage has a folder: its pictures and `journal.jsonl`. A picture is written whole before its line is, so a line is a promise that
-the file is there. The journal knows no stage in particular.
+A stage has a folder: its pictures and `journal.jsonl`. A picture is written whole before its line is, so a line is a promise
+that the file is there. The journal knows no stage in particular.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         id: The same in every stage: the first 16 hexadecimal digits of the SHA-256 of the file as it was collected.
-        file: The picture that the stage made, below its folder; of a rejected one what it saw, where there is something to show.
+        file: The picture that the stage made, below its folder; of a rejected one what it saw, if there is something to show.
         reason: Why it was rejected, in a few words that many pictures share; None where it was kept.
         facts: What later stages and the report should know, as JSON values.
     """
@@ -100,7 +100,7 @@ class Journal:
         return self._entries.get(entry_id)
 
     def add(self, entry: Entry) -> None:
-        """Writes a line down to the disk.
+        """Writes a line, which outlives the process; a machine that loses power may forget the last of them.
 
         Raises:
             BuildError: The disk is full or the folder cannot be written.
@@ -109,8 +109,6 @@ class Journal:
         try:
             with (self.folder / JOURNAL).open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             raise disk_error(self.folder, error) from error
         self._entries[entry.id] = entry

@@ -30,13 +30,27 @@ class LatentSpec:
 
 
 @dataclass(frozen=True)
+class ParameterSpec:
+    """A number that whoever asks for a picture may choose: a graph input `float32 (N, 1)`. Texts are by language."""
+
+    name: str
+    min: float
+    max: float
+    step: float
+    default: float
+    title: Mapping[str, str]
+    help: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Exportable:
     """A module that does all arithmetic of the served graph.
 
-    `module(*images, *[latent])` takes one `uint8 (N, H, W, C)` tensor for each of `image_names`, in that order, then the latent
-    when there is one, and returns `uint8 (N, H', W', channels)`. Every name becomes a graph input; the graph has one output.
-    With `compose` "chroma" only its colour is used, under the photo's own luma. With `size_multiple_of` the graph takes every
-    height and width that are multiples of it; without, those of the data set.
+    `module(*images, *[latent], *parameters)` takes one `uint8 (N, H, W, C)` tensor for each of `image_names`, in that order,
+    then the latent when there is one, then the parameters, and returns `uint8 (N, H', W', channels)`. Every name becomes a
+    graph input; the graph has one output. With `compose` "chroma" only its colour is used, under the photo's own luma. With
+    `size_multiple_of` the graph takes every height and width that are multiples of it; without, those of the data set. A graph
+    that draws lines, dark on white, names in `line_width` the parameter that is their width in pixels.
     """
 
     module: nn.Module
@@ -44,6 +58,8 @@ class Exportable:
     latent: LatentSpec | None
     compose: Literal["replace", "chroma"] = "replace"
     size_multiple_of: int | None = None
+    parameters: tuple[ParameterSpec, ...] = ()
+    line_width: str | None = None
 
 
 class Family(Protocol):

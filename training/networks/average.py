@@ -22,7 +22,8 @@ def averaged_copy(network: Network, device: torch.device) -> Network:
 def update_average(average: nn.Module, network: nn.Module, images: int, half_life_images: float) -> None:
     """Moves the average towards the network after a step of `images`; a half-life of 0 copies it.
 
-    Early on the half-life is a tenth of what was seen, so that the average is never stale.
+    Buffers, such as the statistics of batch normalisation, follow alike. Early on the half-life is a tenth of what was seen, so
+    that the average is never stale.
     """
     seen = cast(Tensor, average.images_seen)
     seen += images
@@ -31,3 +32,6 @@ def update_average(average: nn.Module, network: nn.Module, images: int, half_lif
     averages: list[Tensor] = list(average.parameters())
     parameters: list[Tensor] = list(network.parameters())
     torch._foreach_lerp_(averages, parameters, 1.0 - decay)
+    own = dict(average.named_buffers())
+    for name, buffer in network.named_buffers():  # statistics of batch normalisation
+        own[name].lerp_(buffer, 1.0 - decay) if buffer.is_floating_point() else own[name].copy_(buffer)

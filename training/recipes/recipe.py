@@ -59,7 +59,7 @@ class Recipe:
 
     name: str
     title: Mapping[str, str]
-    kind: Literal["line", "labels", "gray"]
+    kind: Literal["line", "labels", "gray", "photo"]
     palette: tuple[PaletteEntry, ...]
     background: int
     origin: Origin
@@ -72,6 +72,14 @@ class Recipe:
     """(size, line width in pixels where there are lines) -> our own drawings, in no training set."""
     weaknesses: str
     """What a model of this data does badly, a Markdown list for the model card."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a model of a published plan is shown with, as recipes have it for theirs."""
+
+    drawings: Callable[[int, float | None], tuple[Drawing, ...]]
+    weaknesses: str
 
 
 @dataclass(frozen=True)
