@@ -66,9 +66,10 @@ function shortcutsOf(page) {
       keys: ["Escape"],
       label: "key.escape",
       run: () => escape(page),
-      only: () => page.variations.isOpen || studio.isStroking || page.photo.crop.isOpen || page.photo.camera.isOn,
+      only: () => [page.variations, page.tracing, page.photo.crop].some(({ isOpen }) => isOpen) || studio.isStroking || page.photo.camera.isOn,
     },
     { keys: ["Z"], label: "full.look", run: () => void page.photo.look(), only: () => page.photo.hasPhoto },
+    { keys: ["T"], label: "trace.open", run: () => page.tracing.choose(), only: () => page.tracing.isOffered },
     { keys: ["K"], label: "camera.open", run: () => void page.photo.camera.start(), only: () => page.photo.takesCamera },
     { keys: ["Control+0"], label: "view.reset", run: () => view.reset() },
     { keys: ["+", "="], label: "key.zoom_in", run: () => zoom(page, ZOOM_STEP) },
@@ -82,8 +83,9 @@ function shortcutsOf(page) {
 }
 
 /** Leaves what is open, the latest first. @param {Page} page */
-function escape({ variations, studio, photo }) {
+function escape({ variations, studio, photo, tracing }) {
   if (variations.isOpen) variations.close();
+  else if (tracing.isOpen) tracing.cancel();
   else if (photo.camera.isOn) photo.camera.stop();
   else if (photo.crop.isOpen) photo.crop.cancel();
   else studio.cancelStroke();

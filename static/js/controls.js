@@ -1,6 +1,7 @@
 /** Controls for a model's parameters and its random input, drawn from the manifest alone. */
 
-import { byId, icon, make } from "./dom.js";
+import { byId } from "./dom.js";
+import { parameterRow } from "./parameterrow.js";
 import { MAX_SEED, randomSeed } from "./studio.js";
 
 export class Controls {
@@ -30,7 +31,15 @@ export class Controls {
     this.#seedBar.hidden = latent === null;
     this.#showSeed();
     this.#params.hidden = parameters.length === 0;
-    this.#params.replaceChildren(...parameters.map((parameter) => this.#control(parameter)));
+    const { studio, words } = this;
+    const rows = parameters.map((parameter) =>
+      parameterRow(parameter, words, {
+        id: `param-${parameter.name}`,
+        get: () => studio.params[parameter.name],
+        set: (value) => studio.setParam(parameter.name, value),
+      }),
+    );
+    this.#params.replaceChildren(...rows);
   }
 
   /** Another seed, unless it is locked. */
@@ -48,37 +57,5 @@ export class Controls {
     const seed = Number(this.#seed.value.trim());
     if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) this.studio.setSeed(seed);
     else this.#showSeed();
-  }
-
-  /** @param {import("./types").Parameter} parameter */
-  #control(parameter) {
-    const { studio, words } = this;
-    const id = `param-${parameter.name}`;
-    const isSwitch = parameter.kind === "bool";
-    const input = make("input", { id, type: isSwitch ? "checkbox" : "range" });
-    const output = make("output", { for: id });
-    const show = () => {
-      const value = studio.params[parameter.name];
-      if (isSwitch) input.checked = value >= 0.5;
-      else input.value = String(value);
-      output.textContent = isSwitch ? "" : words.number(value, 2);
-    };
-    input.min = String(parameter.min);
-    input.max = String(parameter.max);
-    input.step = String(parameter.kind === "int" ? Math.max(1, parameter.step) : parameter.step);
-    input.addEventListener("input", () => {
-      studio.setParam(parameter.name, isSwitch ? Number(input.checked) : Number(input.value));
-      show();
-    });
-    const reset = make("button", { type: "button", class: "icon-button small", "data-t-label": "params.reset" }, [icon("reset")]);
-    words.name(reset);
-    reset.addEventListener("click", () => {
-      studio.setParam(parameter.name, parameter.default);
-      show();
-    });
-    show();
-    const row = make("div", { class: "param" }, [make("label", { for: id }, [words.pick(parameter.title)]), input, output, reset]);
-    row.title = words.pick(parameter.help);
-    return row;
   }
 }

@@ -142,10 +142,17 @@ export function snapSquare(from, to) {
  */
 export function workingSize(size, wanted = 512) {
   if ("height" in size) return { height: size.height, width: size.width };
-  const low = Math.ceil(size.min / size.multiple_of) * size.multiple_of;
-  const high = Math.floor(size.max / size.multiple_of) * size.multiple_of;
+  const [low, high] = sideRange(size);
   const side = clamp(Math.round(wanted / size.multiple_of) * size.multiple_of, low, Math.max(low, high));
   return { height: side, width: side };
+}
+
+/**
+ * @param {import("./types").FlexibleSize} size
+ * @returns {[number, number]} the shortest and the longest side allowed, pixels
+ */
+function sideRange({ multiple_of: step, min, max }) {
+  return [Math.ceil(min / step) * step, Math.max(Math.floor(max / step), 1) * step];
 }
 
 /** Bitmap pixels along the longer side that look sharp on a large screen. */
@@ -157,4 +164,18 @@ const FINE_SIDE = 1024;
  */
 export function fineScale(size) {
   return Math.min(4, Math.max(1, Math.round(FINE_SIDE / Math.max(size.width, size.height))));
+}
+
+/**
+ * How much a picture is enlarged to be laid into a model's size, as the server does it.
+ * @param {number} width - pixels
+ * @param {number} height - pixels
+ * @param {import("./types").Size | import("./types").FlexibleSize} size - the model's
+ */
+export function fitScale(width, height, size) {
+  if ("height" in size) return Math.min(size.width / width, size.height / height);
+  const [low, high] = sideRange(size);
+  const scale = Math.min(1, high / Math.max(width, height));
+  const isTooSmall = Math.min(width, height) * scale < low;
+  return isTooSmall ? Math.min(low / Math.min(width, height), high / Math.max(width, height)) : scale;
 }

@@ -6,6 +6,7 @@ import { Controls } from "./controls.js";
 import { Cursor } from "./cursor.js";
 import { showCard } from "./dialogs.js";
 import { byId } from "./dom.js";
+import { DrawOn } from "./drawon.js";
 import { Examples, fetchExample } from "./examples.js";
 import { MissingInputError, listTitles } from "./inputs.js";
 import { InputSlots } from "./inputslots.js";
@@ -22,6 +23,7 @@ import { ProjectError, readProject, restoreWork, writeProject } from "./project.
 import { ResultPane } from "./result.js";
 import { connectActions } from "./actions.js";
 import { Studio } from "./studio.js";
+import { TraceMode } from "./tracemode.js";
 import { Toolbar } from "./toolbar.js";
 import { Variations } from "./variations.js";
 import { View } from "./view.js";
@@ -43,8 +45,9 @@ class Page {
    * @param {import("./types").ModelSummary[]} models
    * @param {Manifest} manifest - of the first model to show
    * @param {Example | null} example - what it opens with
+   * @param {string | null} tracer - id of the model that makes lines of photos
    */
-  constructor(words, models, manifest, example) {
+  constructor(words, models, manifest, example, tracer) {
     this.words = words;
     this.models = models;
     this.notices = new Notices();
@@ -80,6 +83,17 @@ class Page {
     this.photo = new PhotoTools(this);
     const refuse = (/** @type {unknown} */ error, /** @type {string} */ name) => this.photo.refuse(error, name);
     this.slots = new InputSlots({ studio: this.studio, words, notices: this.notices, refuse });
+    this.tracing = new TraceMode({
+      studio: this.studio,
+      words,
+      notices: this.notices,
+      view: this.view,
+      model: models.find(({ id, status }) => id === tracer && status !== "failed")?.id ?? null,
+      manifest: (id) => this.#manifest(id),
+      choose: (file) => void this.openFile(file, true),
+      fail: (error) => this.fail(error),
+    });
+    new DrawOn({ ...this, manifest: (id) => this.#manifest(id), fail: (error) => this.fail(error) });
     this.#listen();
     for (const part of this.parts) part.draw();
     this.slots.draw();
@@ -98,6 +112,7 @@ class Page {
     });
     studio.on("stroke", () => this.#showEmpty());
     studio.on("frame", () => this.#showEmpty());
+    studio.on("preview", () => this.#showEmpty());
     live.addEventListener("state", () => this.#showBusy());
     live.addEventListener("picture", (event) => {
       void this.#showLive(/** @type {CustomEvent<import("./live.js").LivePicture>} */ (event).detail);
@@ -176,7 +191,7 @@ class Page {
   }
 
   #showEmpty() {
-    byId("empty", HTMLElement).hidden = this.studio.isStroking || !this.studio.drawing.isBlank();
+    byId("empty", HTMLElement).hidden = this.studio.isStroking || this.studio.hasPreview || !this.studio.drawing.isBlank();
     const cut = cutTo(this.studio.drawing);
     for (const stage of this.view.stages) stage.style.clipPath = cut;
   }
@@ -318,8 +333,11 @@ class Page {
     }
   }
 
-  /** @param {File} file */
-  async openFile(file) {
+  /**
+   * @param {File} file
+   * @param {boolean} [isToTrace] - a photo, whatever it looks like
+   */
+  async openFile(file, isToTrace = false) {
     const { words, notices } = this;
     if (file.size > MAX_FILE_BYTES) return notices.show(words.t("open.too_large", { mb: MAX_FILE_BYTES / 2 ** 20 }), "problem");
     if (/\.(inkwash|json)$/i.test(file.name)) return this.#openProject(file);
@@ -328,6 +346,7 @@ class Page {
     const bitmap = await api.decodePicture(file).catch(() => null);
     if (turn !== this.#turn) return bitmap?.close();
     if (!bitmap) return notices.show(words.t("open.unreadable", { name: file.name }), "problem");
+    if (isToTrace || this.tracing.suits(bitmap)) return void this.tracing.open(bitmap, file.name);
     const { inverted, snapped } = this.studio.openPicture(bitmap);
     bitmap.close();
     if (inverted) notices.show(words.t("open.inverted"));
@@ -421,7 +440,7 @@ async function start() {
   byId("studio", HTMLElement).hidden = first === undefined;
   if (!first) return;
   const manifest = await api.fetchManifest(first.id);
-  const page = new Page(words, models, manifest, await fetchExample(manifest, 0).catch(() => null));
+  const page = new Page(words, models, manifest, await fetchExample(manifest, 0).catch(() => null), boot.tracer);
   page.live.device = boot.device;
   page.offerLanguages(Array.isArray(boot.languages) ? boot.languages : Object.keys(boot.languages));
   document.documentElement.dataset.ready = "true";

@@ -138,16 +138,33 @@ export class PaintSurface extends Surface {
       ? { x: 0, y: 0, width: bitmap.width, height: bitmap.height }
       : contain(bitmap.width, bitmap.height, this.width, this.height);
     const { coverage, inverted } = readInk(readPixels(bitmap, box.width, box.height));
-    const fine = isModelSized ? enlargeCoverage(coverage, box.width, box.height, this.scale) : coverage;
-    const width = isModelSized ? this.width : box.width;
-    const image = new ImageData(width, fine.length / width);
-    const ink = this.input.ink === "light" ? 255 : 0;
-    for (let k = 0, at = 0; k < fine.length; k++, at += 4) {
-      image.data.fill(ink, at, at + 3);
-      image.data[at + 3] = fine[k];
-    }
-    this.context.putImageData(image, box.x, box.y);
+    if (isModelSized) this.loadCoverage(coverage);
+    else this.#putInk(coverage, box.width, box);
     return inverted !== (this.input.ink === "light");
+  }
+
+  /**
+   * Replaces the layer by ink, as much as the model is to see of it.
+   * @param {Uint8Array} coverage - of each model pixel, [0, 255]
+   */
+  loadCoverage(coverage) {
+    this.clear();
+    this.#putInk(enlargeCoverage(coverage, this.size.width, this.size.height, this.scale), this.width, { x: 0, y: 0 });
+  }
+
+  /**
+   * @param {Uint8Array | Uint8ClampedArray} coverage - of bitmap pixels
+   * @param {number} width - bitmap pixels
+   * @param {Point} place - bitmap pixels
+   */
+  #putInk(coverage, width, { x, y }) {
+    const image = new ImageData(width, coverage.length / width);
+    const ink = this.input.ink === "light" ? 255 : 0;
+    for (let k = 0, at = 0; k < coverage.length; k++, at += 4) {
+      image.data.fill(ink, at, at + 3);
+      image.data[at + 3] = coverage[k];
+    }
+    this.context.putImageData(image, x, y);
   }
 
   /** @returns {boolean} whether nothing is drawn */

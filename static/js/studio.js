@@ -14,7 +14,7 @@ import { TOOLS, inputOf, toolsFor } from "./tools.js";
 /** @typedef {import("./types").Modifiers} Modifiers */
 /** @typedef {Map<string, ImageBitmap | import("./photo.js").Photo>} Pictures by input name */
 /** @typedef {{manifest: Manifest, drawing: Drawing, seed: number, params: Record<string, number>}} Work */
-/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke" | "frame"} StudioEvent */
+/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke" | "frame" | "preview"} StudioEvent */
 
 export const MAX_SEED = 2 ** 32 - 1;
 const RECENT_COLORS = 6;
@@ -37,6 +37,8 @@ export class Studio extends EventTarget {
   #sizes = new Map();
   /** @type {{gesture: import("./types").Gesture, step: string} | null} */
   #stroke = null;
+  /** What is on show and is no step yet: the message key of the step that it would be. @type {string | null} */
+  #preview = null;
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
 
@@ -72,6 +74,10 @@ export class Studio extends EventTarget {
     return this.#stroke !== null;
   }
 
+  get hasPreview() {
+    return this.#preview !== null;
+  }
+
   /**
    * @param {StudioEvent} event
    * @param {() => void} listener
@@ -104,6 +110,7 @@ export class Studio extends EventTarget {
    * @param {Work} after - its drawing committed
    */
   replaceWork(label, after) {
+    this.dropPreview();
     const before = this.work;
     this.#setWork(after);
     this.history.push({ label, undo: () => this.#setWork(before), redo: () => this.#setWork(after) });
@@ -111,6 +118,7 @@ export class Studio extends EventTarget {
 
   /** @param {Work} work */
   #setWork(work) {
+    this.dropPreview();
     this.cancelStroke();
     this.work = work;
     this.#adopt();
@@ -215,6 +223,8 @@ export class Studio extends EventTarget {
    * @param {string} [toolId] - instead of the chosen tool, as for the eraser end of a pen
    */
   beginStroke(point, toolId = this.toolId) {
+    // Who draws on what is offered has taken it.
+    this.keepPreview();
     this.cancelStroke();
     const tool = TOOLS[toolId];
     const chosen = this.toolId;
@@ -310,7 +320,41 @@ export class Studio extends EventTarget {
     this.#tell("change");
   }
 
+  /**
+   * Shows something that is no step yet, in place of what was shown so before. Whatever is done next decides on it: a stroke keeps
+   * it, everything else drops it.
+   * @param {string} label - message key of the step that it would be
+   * @param {(drawing: Drawing) => void} draw
+   */
+  preview(label, draw) {
+    this.cancelStroke();
+    this.drawing.reset();
+    this.#preview = label;
+    draw(this.drawing);
+    this.#tell("preview");
+    this.#tell("change");
+  }
+
+  /** Makes what is on show a step. */
+  keepPreview() {
+    const label = this.#preview;
+    if (label === null) return;
+    this.#preview = null;
+    this.record(label);
+    this.#tell("preview");
+  }
+
+  /** Goes back to what was there before. */
+  dropPreview() {
+    if (this.#preview === null) return;
+    this.#preview = null;
+    this.drawing.reset();
+    this.#tell("preview");
+    this.#tell("change");
+  }
+
   clear() {
+    this.dropPreview();
     this.cancelStroke();
     this.drawing.clear();
     this.record("step.clear");
@@ -322,6 +366,7 @@ export class Studio extends EventTarget {
    * @returns {{inverted: boolean, snapped: number}}
    */
   openPicture(bitmap) {
+    this.dropPreview();
     this.cancelStroke();
     this.drawing.clear();
     const report = this.drawing.main.load(bitmap);
@@ -335,6 +380,7 @@ export class Studio extends EventTarget {
    * @param {string} [label] - message key
    */
   openPhoto(photo, label = "step.open") {
+    this.dropPreview();
     this.cancelStroke();
     this.drawing.clear();
     this.drawing.photo?.open(photo);
@@ -348,6 +394,7 @@ export class Studio extends EventTarget {
    * @returns {{inverted: boolean, snapped: number}}
    */
   openInput(slot, picture) {
+    this.keepPreview();
     this.cancelStroke();
     const report = this.drawing.fill(slot, picture);
     this.record("step.input");
@@ -356,6 +403,7 @@ export class Studio extends EventTarget {
 
   /** @param {import("./drawing.js").AnySurface} slot - of the present drawing */
   removeInput(slot) {
+    this.keepPreview();
     this.cancelStroke();
     slot.clear();
     this.record("step.input_removed");
@@ -377,17 +425,24 @@ export class Studio extends EventTarget {
    * @param {number} seed
    */
   loadSample(pictures, seed) {
+    this.dropPreview();
     this.cancelStroke();
     for (const surface of this.drawing.surfaces) surface.clear();
     putPictures(this.drawing, pictures);
     this.record("step.sample", this.isSeedLocked ? this.seed : seed);
   }
 
+  /** @returns {{label: string} | null} what was undone, if only a preview */
   undo() {
+    const label = this.#preview;
+    this.dropPreview();
+    if (label !== null) return { label };
     return this.isStroking ? null : this.history.undo();
   }
 
+  /** @returns {{label: string} | null} what was redone */
   redo() {
+    this.dropPreview();
     return this.isStroking ? null : this.history.redo();
   }
 }

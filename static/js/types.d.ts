@@ -67,6 +67,13 @@ export interface Training {
   code_version: string;
 }
 
+/** Says that a model's pictures are line art. */
+export interface OutputLine {
+  ink: "dark" | "light";
+  /** The parameter that is the lines' width, model pixels. */
+  width_parameter: string | null;
+}
+
 /** `server/manifest.py` as JSON. */
 export interface Manifest {
   format_version: number;
@@ -75,7 +82,7 @@ export interface Manifest {
   description: Translated;
   family: string;
   inputs: ImageInput[];
-  output: { size: Size | FlexibleSize; channels: number; compose: string };
+  output: { size: Size | FlexibleSize; channels: number; compose: string; line: OutputLine | null };
   latent: { name: string; shape: number[]; distribution: string } | null;
   parameters: Parameter[];
   samples: Sample[];
@@ -105,6 +112,8 @@ export interface Boot {
   messages: Record<string, string>;
   models: ModelSummary[] | { models: ModelSummary[] };
   device: string;
+  /** Id of the model that makes lines of photos. */
+  tracer: string | null;
 }
 
 export interface Point {

@@ -53,6 +53,7 @@ class Server:
 
     models: Path
     port: int
+    settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,9 +63,9 @@ class Server:
     def start(self) -> None:
         """Starts the process and waits until it is ready."""
         command = [sys.executable, "-m", "server", "serve", "--models", str(self.models), "--port", str(self.port)]
-        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("INKWASH_")}
+        own = {name: value for name, value in os.environ.items() if not name.upper().startswith("INKWASH_")}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, cwd=ROOT, env={**own, **self.settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():

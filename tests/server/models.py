@@ -431,8 +431,8 @@ def sketch_graph(ink: str = "dark", size: Json | None = None) -> Graph:
       colors = Cast <to = 1> (photo)
       gray = ReduceMean <axes = [3], keepdims = 1> (colors)
       plane = Transpose <perm = [0, 3, 1, 2]> (gray)
-      bordered = Pad <mode = "edge"> (plane, one_around)
-      slopes = Conv (bordered, sobel)
+      bordered = Pad <mode = "edge"> (plane, around)
+      slopes = Conv (bordered, derivatives)
       steep = Abs (slopes)
       across, down = Split <axis = 1> (steep)
       steepest = Max (across, down)
@@ -461,7 +461,9 @@ def sketch_graph(ink: str = "dark", size: Json | None = None) -> Graph:
       image = Cast <to = 2> (rows)
     }}"""
     extent = size or {"multiple_of": 16, "min": 64, "max": 1024}
-    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+    places = np.arange(-4, 5, dtype=np.float32)
+    bell = np.exp(-(places**2) / (2 * 1.5**2))
+    slope = np.outer(bell, places * bell) / np.abs(np.outer(bell, places * bell)).sum()
     return Graph(
         text,
         (photo_input(size=extent),),
@@ -471,8 +473,8 @@ def sketch_graph(ink: str = "dark", size: Json | None = None) -> Graph:
             parameter("line_width", 1.0, 8.0, 3.0, step=0.5, title=("Line width", "線の太さ")),
         ),
         constants={
-            "one_around": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64),
-            "sobel": np.stack([sobel, sobel.T])[:, None] / 8,
+            "around": np.array([0, 0, 4, 4, 0, 0, 4, 4], np.int64),
+            "derivatives": np.stack([slope, slope.T])[:, None].astype(np.float32),
             "per_image": np.array([-1, 1, 1, 1], np.int64),
             "most": np.full(1, 24, np.float32),
             "range": np.full(1, 22, np.float32),
