@@ -39,7 +39,7 @@ class CutoutSettings(BaseModel):
     method: Literal["none", "grabcut", "rembg"] = Field(
         default="grabcut", description="`none` leaves pictures as they are; `rembg` needs that package and its models."
     )
-    model: str = Field(default="isnet-general-use", description="Which of rembg's models; it is the user's to fetch.")
+    model: str = Field(default="isnet-general-use", description="Which of rembg's models; each has a licence of its own.")
     work_side: int = Field(default=256, ge=64, description="GrabCut works at this longer side of the picture, pixels.")
     rounds: int = Field(default=3, ge=1, description="How often GrabCut estimates colours and mask in turn.")
     learn_from: int = Field(
@@ -152,7 +152,9 @@ def _by_rembg(model: str) -> Find:
     try:
         session = rembg.new_session(model)
     except Exception as error:  # whatever its download or onnxruntime raises
-        raise BuildError(f"rembg cannot open its model '{model}' ({error}); fetch it once with `rembg d {model}`.") from error
+        raise BuildError(
+            f"rembg cannot open its model '{model}' ({error}); choose one that it knows and let it fetch that once."
+        ) from error
 
     def find(view: View) -> Found:
         mask: Mask = np.asarray(rembg.remove(view.picture, session=session, only_mask=True)) > 127

@@ -306,7 +306,7 @@ def test_rembg_gives_the_mask_where_it_is_chosen(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("rembg")
 def test_a_model_that_rembg_cannot_open_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"cannot open its model 'u3net' .* fetch it once with `rembg d u3net`"):
+    with pytest.raises(BuildError, match=r"cannot open its model 'u3net' .* let it fetch that once"):
         cut_out(CutoutSettings(method="rembg", model="u3net"), detected(tmp_path, [drawn(0)[0]]), tmp_path / "3")
 
 
