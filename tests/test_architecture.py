@@ -46,8 +46,8 @@ def importers(root: Path, package: str, wanted: str) -> set[str]:
 
 
 def page_files(root: Path) -> list[Path]:
-    files = [*(root / "static").rglob("*"), *(root / "server" / "templates").rglob("*")]
-    return sorted(path for path in files if path.suffix in TEXT_SUFFIXES)
+    folders = (root / "static", root / "server" / "templates", root / "training" / "builder" / "pages")
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in TEXT_SUFFIXES)
 
 
 def test_imports_run_downwards(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

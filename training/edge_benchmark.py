@@ -22,6 +22,7 @@ from skimage.morphology import skeletonize
 from training.boundaries import BoolImage, Counts, count, summarize
 from training.datasets import ImagesU8
 from training.families.edges import ServedEdges
+from training.figures import Figures
 from training.linework import thin
 from training.recipes.bsds500 import NEEDS, read_boundaries
 from training.recipes.gray_pairs import read_picture
@@ -30,7 +31,7 @@ from training.trained import TrainedRun
 
 SCORES_FILE = "boundaries.json"
 PROTOCOL = (
-    "BSDS500, 200 test photos: thinned boundaries, matched one to one with each person's within 0.75 % of the diagonal; "
+    "BSDS500, test photos: thinned boundaries, matched one to one with each person's within 0.75 % of the diagonal; "
     "F-measure at the best threshold of the set (ODS) or of each photo (OIS)"
 )
 THRESHOLDS = 20
@@ -85,7 +86,7 @@ class CannyDetector:
     def __call__(self, photo: ImagesU8) -> Iterator[BoolImage]:
         gray = rgb2gray(photo)
         for level in _CANNY_SCALE * levels(self._thresholds):
-            edges: BoolImage = canny(gray, self.sigma_px, CANNY_LOW_SHARE * level, level)
+            edges: BoolImage = canny(gray, self.sigma_px, CANNY_LOW_SHARE * level, level)  # type: ignore[no-untyped-call]
             yield _thinned(edges)
 
 
@@ -149,6 +150,17 @@ def write_scores(run: Path, scores: Sequence[Score]) -> Path:
     text = json.dumps({"protocol": PROTOCOL, "scores": [asdict(score) for score in scores]}, indent=2)
     path.write_text(text + "\n", "utf-8")
     return path
+
+
+def read_scores(run: Path) -> Figures | None:
+    """What `write_scores` wrote of the run's own detector, for its model card; None where it was never measured."""
+    path = run / SCORES_FILE
+    if not path.is_file():
+        return None
+    written = json.loads(path.read_text("utf-8"))
+    own = written["scores"][0]
+    values = {"ods": own["ods"], "ois": own["ois"]}
+    return Figures(name="bsds500", protocol=written["protocol"], pairs=own["photos"], values=values)
 
 
 def list_photos(source: Path, split: str) -> list[tuple[Path, Path]]:

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from rich.progress import track
+from skimage.morphology import skeletonize
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from training.boundaries import agreement, count
 from training.color_figures import lab_intersection, mean_colorfulness
 from training.colorspace import color_under_luma
 from training.config import HintConfig
@@ -25,10 +27,19 @@ from training.hints import HintSampler
 from training.serving import translate, without_hints
 
 BATCH = 4
+INKED = 128
+"""Below this a pixel of a drawing is ink."""
+AGREED = 170
+"""Up to this a pixel of a target was drawn by at least a third of the people."""
 FIGURE_TITLES = {
     "l1": "L1",
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
+    "line_f": "F-measure of lines",
+    "line_precision": "precision",
+    "line_recall": "recall",
+    "ods": "ODS",
+    "ois": "OIS",
     "colorfulness": "colourfulness",
     "true_colorfulness": "of the real photos",
     "lab_intersection": "a*b* intersection",
@@ -103,7 +114,12 @@ def of_color(exportable: Exportable) -> bool:
 
 
 def measure(trial: Trial, pictures: ImagesU8, protocol: str, of_color: bool = False) -> Figures:
-    """L1, PSNR and SSIM of `pictures` against the trial's targets, and how well their colours match where asked."""
+    """L1, PSNR and SSIM of `pictures` against the trial's targets, and how well their colours match where asked.
+
+    Of drawings, one channel, it is how well their lines agree with the target's.
+    """
+    if trial.target.shape[-1] == 1:
+        return Figures(name=trial.name, protocol=protocol, pairs=len(pictures), values=_line_values(pictures, trial.target))
     sums = np.zeros(3)
     for start in range(0, len(pictures), BATCH):
         made, wanted = (_unit(images[start : start + BATCH]) for images in (pictures, trial.target))
@@ -116,6 +132,17 @@ def measure(trial: Trial, pictures: ImagesU8, protocol: str, of_color: bool = Fa
     if of_color:
         values |= _color_values(pictures, trial.target)
     return Figures(name=trial.name, protocol=protocol, pairs=len(pictures), values=values)
+
+
+def _line_values(drawings: ImagesU8, target: ImagesU8) -> dict[str, float]:
+    """Agreement of thinned lines with those that at least a third of the people drew, (N, H, W, 1) both."""
+    counts = [
+        count(skeletonize(made[..., 0] < INKED), [wanted[..., 0] <= AGREED])  # type: ignore[no-untyped-call]
+        for made, wanted in zip(drawings, target, strict=True)
+    ]
+    whole = agreement(np.sum(counts, axis=0))
+    values = {"line_f": whole.f_measure, "line_precision": whole.precision, "line_recall": whole.recall}
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def _color_values(pictures: ImagesU8, target: ImagesU8) -> dict[str, float]:

@@ -92,9 +92,11 @@ def _figures(card: Card) -> str:
     rows: dict[str, dict[str, float]] = {}
     for metric in metrics:
         rows.setdefault(metric["protocol"], {})[metric["name"].rpartition("/")[2]] = metric["value"]
-    names = list(next(iter(rows.values())))
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
     head = "| protocol | " + " | ".join(FIGURE_TITLES.get(name, name) for name in names) + " |"
-    cells = {protocol: " | ".join(f"{row[name]:.4g}" for name in names) for protocol, row in rows.items()}
+    cells = {
+        protocol: " | ".join(f"{row[name]:.4g}" if name in row else "" for name in names) for protocol, row in rows.items()
+    }
     body = "\n".join(f"| {protocol} | {figures} |" for protocol, figures in cells.items())
     return f"""## Held-out figures
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.datasets import PairedDataset
+from training.edge_benchmark import read_scores
 from training.evaluate import Evaluation
 from training.families.protocol import Exportable
 from training.recipes import UNPAIRED_RECIPES
@@ -80,6 +81,9 @@ def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = N
         tile_overlap=config.tile_overlap,
     )
     held_out = PairedDataset.open(trained.data, "val")
+    scores = read_scores(trained.run.root)
+    if scores is not None:
+        evaluation = evaluation.model_copy(update={"figures": (*evaluation.figures, scores)})
     for exportable in trained.exportables.values():
         yield Offer(exportable, held_out, labelling, evaluation)
 

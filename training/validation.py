@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from training.config import ConfigError, LoopConfig
-from training.datasets import PairedDataset
+from training.datasets import DatasetInfo, PairedDataset
 from training.families.protocol import Exportable, Family
 from training.figures import measure, measure_way, of_color, served_pictures, trials
-from training.unpaired import UnpairedDataset
+from training.unpaired import UnpairedDataset, UnpairedInfo
 from training.watch import HIGHER_IS_BETTER
 
 Validation = Callable[[], dict[str, float]]
@@ -41,9 +41,14 @@ def open_validation(
     return _paired(family, held_out, loop.validate_images, device)
 
 
+def _paired_figures(info: DatasetInfo | UnpairedInfo) -> set[str]:
+    draws = isinstance(info, DatasetInfo) and info.target_channels == 1
+    return {"line_f", "line_precision", "line_recall"} if draws else {"l1", "psnr", "ssim"}
+
+
 def _require_measured(metric: str | None, held_out: PairedDataset | UnpairedDataset, *, is_color: bool) -> None:
     is_unpaired = isinstance(held_out, UnpairedDataset)
-    measured = {"cycle_l1", "identity_l1"} if is_unpaired else {"l1", "psnr", "ssim"}
+    measured = {"cycle_l1", "identity_l1"} if is_unpaired else _paired_figures(held_out.info)
     measured |= {"lab_intersection"} if is_unpaired or is_color else set()
     if metric is not None and metric not in measured:
         known = ", ".join(name for name in HIGHER_IS_BETTER if name in measured)

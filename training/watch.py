@@ -10,6 +10,7 @@ HIGHER_IS_BETTER: Mapping[str, bool] = {
     "l1": False,
     "psnr": True,
     "ssim": True,
+    "line_f": True,
     "lab_intersection": True,
     "cycle_l1": False,
     "identity_l1": False,

@@ -15,6 +15,8 @@ from training.config import TrainConfig, parse_config
 from training.photos import to_luma
 
 TINY = 32
+TINY_EDGES: dict[str, Any] = {"generator": None, "discriminator": None, "edges": {"channels": (8, 16, 16), "blocks": (0, 1, 1)}}
+"""Sections of a tiny edge detector."""
 
 BuildConfig = Callable[..., TrainConfig]
 

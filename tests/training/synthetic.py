@@ -30,14 +30,19 @@ PALETTE = tuple(
 
 
 def make_pairs(kind: str, count: int, seed: int = 0) -> Pairs:
-    """Squares at random places: outlined (line), labelled or gray, and painted."""
+    """Squares at random places: outlined (line), labelled or gray, and painted; of kind photo, painted and then outlined."""
     generator = np.random.default_rng(seed)
     source = np.full((count, SIDE, SIDE, 1), 255 if kind == "line" else 0, np.uint8)
     target = np.full((count, SIDE, SIDE, 3), 255, np.uint8)
+    outline = np.full((count, SIDE, SIDE, 1), 255, np.uint8)
     for k, (top, left) in enumerate(generator.integers(1, 14, (count, 2))):
         source[k, top : top + 16, left : left + 16] = 0 if kind == "line" else 1
         source[k, top + 3 : top + 13, left + 3 : left + 13] = 255 if kind == "line" else 2
         target[k, top : top + 16, left : left + 16] = (200, 40 + 8 * top, 40 + 8 * left)
+        outline[k, top : top + 16, left : left + 16] = 0
+        outline[k, top + 1 : top + 15, left + 1 : left + 15] = 255
+    if kind == "photo":
+        return Pairs([f"square-{k}" for k in range(count)], target, outline)
     return Pairs([f"square-{k}" for k in range(count)], to_luma(target) if kind == "gray" else source, target)
 
 
@@ -55,14 +60,15 @@ def describe(kind: Literal["line", "labels", "gray", "photo"], name: str = "imag
     )
 
 
-def make_dataset(root: Path, kind: Literal["line", "labels", "gray"] = "line", origin: Origin = FREE) -> DatasetInfo:
+def make_dataset(root: Path, kind: Literal["line", "labels", "gray", "photo"] = "line", origin: Origin = FREE) -> DatasetInfo:
     """Writes a prepared set of 8 + 5 pairs."""
     splits = {"train": make_pairs(kind, 8), "val": make_pairs(kind, 5, seed=1)}
     info = DatasetInfo(
         recipe="squares",
         title={"en": "Squares", "ja": "四角"},
-        inputs=(describe(kind),),
+        inputs=(describe(kind, channels=splits["train"].source.shape[-1]),),
         size=SIDE,
+        target_channels=splits["train"].target.shape[-1],
         counts={split: len(pairs.names) for split, pairs in splits.items()},
         rejects={},
         origin=origin,

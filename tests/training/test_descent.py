@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tests.training.conftest import TINY, BuildConfig, tiny_pairs
+from tests.training.conftest import TINY, TINY_EDGES, BuildConfig, tiny_pairs
 from training.batches import PairedBatches
 from training.config import ConfigError, TrainConfig
 from training.descent import Descent
@@ -22,7 +22,17 @@ from training.loop import train
 from training.run import Run
 from training.source import SourceSpec
 
-SOURCES = {"pix2pix": SourceSpec("line"), "colorizer": SourceSpec("gray"), "cyclegan": SourceSpec("photo", 3)}
+SOURCES = {
+    "pix2pix": SourceSpec("line"),
+    "colorizer": SourceSpec("gray"),
+    "cyclegan": SourceSpec("photo", 3),
+    "edges": SourceSpec("photo", 3),
+}
+    "pix2pix": SourceSpec("line"),
+    "colorizer": SourceSpec("gray"),
+    "cyclegan": SourceSpec("photo", 3),
+    "edges": SourceSpec("photo", 3),
+}
 SECTIONS: dict[str, dict[str, Any]] = {
     "pix2pix": {"generator": {"noise_levels": 0}},
     "colorizer": {"generator": {"noise_levels": 0}},
@@ -31,6 +41,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "resnet": {"base_channels": 8, "max_channels": 32, "residual_blocks": 2},
         "cyclegan": {"pool_capacity": 0, "discriminator_augment": []},
     },
+    "edges": TINY_EDGES,
 }
 """Everything that is drawn is off: two batches draw other numbers than one large batch."""
 
@@ -48,6 +59,8 @@ def _batch(name: str, count: int = 4) -> Batch:
     def pictures(channels: int) -> Tensor:
         return torch.rand(count, channels, TINY, TINY, generator=generator) * 2 - 1
 
+    if name == "edges":
+        return {"source": pictures(3), "target": pictures(1).sign()}
     return {"a": pictures(3), "b": pictures(3)} if name == "cyclegan" else {"source": pictures(1), "target": pictures(3)}
 
 
@@ -56,7 +69,8 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
     return [{name: chunk[k] for name, chunk in chunks.items()} for k in range(count)]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# Batch normalisation sees one batch at a time: for an edge detector two batches are not one large one.
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "edges"])
 def test_accumulated_batches_equal_a_larger_one(name: str, tiny_config: BuildConfig, fabric: Fabric) -> None:
     large, small = (_family(name, tiny_config, fabric) for _ in range(2))
     for _ in range(3):

@@ -7,14 +7,14 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 
-from tests.training.conftest import BuildConfig, tiny_pairs
+from tests.training.conftest import TINY_EDGES, BuildConfig, tiny_pairs
 from tests.training.synthetic import make_dataset, make_pairs, make_unpaired
 from training.batches import PairedBatches
 from training.config import ConfigError, LoopConfig, TrainConfig
@@ -44,19 +44,22 @@ FORMS: dict[str, dict[str, Any]] = {
         "generator": None,
         "resnet": {"base_channels": 8, "max_channels": 32, "residual_blocks": 1},
     },
+    "edges": {"family": "edges", **TINY_EDGES},
 }
 METRICS = {
     "pix2pix": {"l1", "psnr", "ssim"},
     "colorizer": {"l1", "psnr", "ssim", "colorfulness", "true_colorfulness", "lab_intersection"},
     "cyclegan": {"cycle_l1", "identity_l1", "change_l1", "lab_intersection", "lab_intersection_before"},
+    "edges": {"line_f", "line_precision", "line_recall"},
 }
+KINDS: dict[str, Literal["line", "gray", "photo"]] = {"pix2pix": "line", "colorizer": "gray", "edges": "photo"}
 
 
 def _make(name: str, root: Path) -> None:
     if name == "cyclegan":
         make_unpaired(root)
     else:
-        make_dataset(root, "gray" if name == "colorizer" else "line")
+        make_dataset(root, KINDS[name])
 
 
 def _lines(root: Path) -> list[dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from training.builder.collect import collect, write_sources
 from training.builder.cutout import cut_out
 from training.builder.detect import detect, open_detector
 from training.builder.draw import draw
-from training.builder.journal import Journal, disk_errors, write_whole
+from training.builder.journal import BuildError, Journal, disk_errors, write_whole
 from training.builder.pairing import pair
 from training.builder.plan import BuildPlan
-from training.datasets import DatasetInfo
+from training.datasets import DatasetError, DatasetInfo
 
 FOLDERS = ("1-collect", "2-detect", "3-cutout", "4-draw")
 
@@ -72,8 +72,11 @@ def build(plan: BuildPlan, base: Path, out: Path, *, environment: Mapping[str, s
             drawn = draw(plan.draw, cut, draw_folder, base=base, on_progress=progress.advance)
         stages = [collected, detected, cut, drawn]
         info = pair(plan.pair, plan.title, plan.name, stages, out, line_width_px=plan.draw.line_width)
-    finally:
-        report = write_build_report(out)  # also of a build that stopped: it says where
+    except BaseException:
+        with suppress(BuildError, DatasetError):  # what stopped the build is the news, not what the report stumbles over
+            write_build_report(out)
+        raise
+    report = write_build_report(out)
     return Built(info, {name: _counts(stage) for name, stage in zip(FOLDERS, stages, strict=True)}, report)
 
 

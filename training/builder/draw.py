@@ -102,7 +102,7 @@ def lines_of(picture: Image.Image, extractor: Extractor, detail: float, settings
     if extractor.is_finished:
         ink = np.where(remove_small_objects(found > _LINE, max_size=settings.min_line_px), found, 0)
         return photo, _paper(ink)
-    thinned = skeletonize(found > _LINE)  # type: ignore[no-untyped-call]
+    thinned: BoolImage = skeletonize(found > _LINE)  # type: ignore[no-untyped-call]
     kept = _without_specks(thinned, settings.min_line_px)
     if settings.outline and not opaque.all():
         kept = _with_outline(kept, opaque)
@@ -162,8 +162,8 @@ def _with_outline(line: BoolImage, opaque: BoolImage) -> BoolImage:
     """Adds the border of the cut-out, in place of the lines found along it: two lines side by side look like a mistake."""
     border = opaque & ~ndimage.binary_erosion(opaque, _EIGHT_NEIGHBOURS, border_value=1)
     near = ndimage.binary_dilation(border, _EIGHT_NEIGHBOURS, iterations=3)
-    inside: BoolImage = line & ~near & opaque
-    return inside | border
+    drawn: BoolImage = (line & ~near & opaque) | border
+    return drawn
 
 
 def _penned(line: BoolImage, width_px: float) -> NDArray[np.float32]:

@@ -102,7 +102,7 @@ class OnnxExtractor:
         plane = made.squeeze()
         if plane.ndim != 2:
             raise BuildError(f"Output {self._how.output} of the edge model is {made.shape}; name one of a single plane.")
-        plane = 1 / (1 + np.exp(-plane)) if self._how.is_logit else plane
+        plane = (1 / (1 + np.exp(-plane))).astype(np.float32) if self._how.is_logit else plane
         plane = 1 - plane if self._how.is_dark else plane
         return np.ascontiguousarray(plane[: photo.shape[0], : photo.shape[1]].clip(0, 1))
 
@@ -117,7 +117,7 @@ class CannyExtractor:
 
     def __call__(self, photo: ImagesU8, detail: float) -> Thin:
         high = 0.05 + 0.5 * (1 - detail)
-        edges: NDArray[np.bool_] = canny(rgb2gray(photo), self._sigma, 0.4 * high, high)
+        edges: NDArray[np.bool_] = canny(rgb2gray(photo), self._sigma, 0.4 * high, high)  # type: ignore[no-untyped-call]
         return edges.astype(np.float32)
 
 

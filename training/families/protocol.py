@@ -76,7 +76,8 @@ class Family(Protocol):
     def step(self, *batches: Batch) -> dict[str, float]:
         """Makes one full update on the mean of the losses of one or more batches; returns unweighted losses, averaged likewise.
 
-        Several batches of one size give the step that one batch of all their images would give (`training/descent.py`).
+        Several batches of one size give the step that one batch of all their images would give (`training/descent.py`), but for
+        networks with batch normalisation, which see one batch at a time.
         """
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:

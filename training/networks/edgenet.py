@@ -72,10 +72,12 @@ class EdgeNetwork(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         for side in self.sides:
-            nn.init.normal_(side.weight, 0.0, 0.01)
-            nn.init.constant_(side.bias, -1.0)
-        nn.init.constant_(self.fusion.weight, 1 / len(self.sides))
-        nn.init.zeros_(self.fusion.bias)
+            weight, bias = side.parameters()
+            nn.init.normal_(weight, 0.0, 0.01)
+            nn.init.constant_(bias, -1.0)
+        weight, bias = self.fusion.parameters()
+        nn.init.constant_(weight, 1 / len(self.sides))
+        nn.init.zeros_(bias)
 
 
 class ResidualBlock(nn.Module):

@@ -106,7 +106,7 @@ def _corners(height: int, width: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _starts(length: int, size: int) -> list[int]:
     count = -(-(length - 2) // size)  # photos are 321 or 481 long: the odd pixel is not worth another square
-    return np.linspace(0, length - size, max(count, 1)).round().astype(int).tolist()
+    return [round(start) for start in np.linspace(0, length - size, max(count, 1))]
 
 
 def _pairs(names: list[str], photos: list[ImagesU8], drawings: list[ImagesU8], size: int) -> Pairs:
