@@ -28,11 +28,6 @@ SOURCES = {
     "cyclegan": SourceSpec("photo", 3),
     "edges": SourceSpec("photo", 3),
 }
-    "pix2pix": SourceSpec("line"),
-    "colorizer": SourceSpec("gray"),
-    "cyclegan": SourceSpec("photo", 3),
-    "edges": SourceSpec("photo", 3),
-}
 SECTIONS: dict[str, dict[str, Any]] = {
     "pix2pix": {"generator": {"noise_levels": 0}},
     "colorizer": {"generator": {"noise_levels": 0}},
