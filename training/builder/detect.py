@@ -122,12 +122,15 @@ def find_fault(found: Sequence[Detection], size: tuple[int, int], settings: Dete
 
 def _company_fault(subject: Detection, found: Sequence[Detection], settings: DetectSettings) -> str | None:
     """What is beside the subject, or more likely than it in the same place."""
-    forbidden = set(settings.forbidden) - set(settings.subject)
     for d in found:
         is_other = d.score > subject.score or d.box.overlap(subject.box) < SAME_THING
-        if d.name in forbidden and d.score >= settings.forbidden_score and is_other:
+        if d.name in _unwanted(settings) and d.score >= settings.forbidden_score and is_other:
             return f"{d.name} in the picture"
     return None
+
+
+def _unwanted(settings: DetectSettings) -> frozenset[str]:
+    return frozenset(settings.forbidden) - frozenset(settings.subject)
 
 
 def _place_fault(box: Box, size: tuple[int, int], settings: DetectSettings) -> str | None:
@@ -180,7 +183,22 @@ def _examined(entry: Entry, path: Path, journal: Journal, detector: Detector | N
     frame = square_around(subject.box, photo.size, settings.margin, settings.padding)
     if frame is None:
         return _rejected(entry, photo, "does not fit into a square of the photo", found, journal)
+    fault = _fault_seen_closer(photo, subject.box, Box.whole(photo.size).meet(frame), detector, settings)
+    if fault is not None:
+        return _rejected(entry, photo, fault, found, journal)
     return _kept(entry, photo, frame, subject, journal, settings.max_side)
+
+
+def _fault_seen_closer(photo: Image.Image, subject: Box, part: Box, detector: Detector, settings: DetectSettings) -> str | None:
+    """What is beside the subject in the part of the photo that is kept: larger there, and mirrored, hands are missed less."""
+    pixels = np.asarray(photo)[part.within()]
+    box = subject.seen_from(part)
+    looks = ((pixels, box), (np.ascontiguousarray(pixels[:, ::-1]), box.mirrored(pixels.shape[1])))
+    for seen, place in looks:
+        for d in detector(seen, settings.forbidden_score):
+            if d.name in _unwanted(settings) and d.box.overlap(place) < SAME_THING:
+                return f"{d.name} in the picture"
+    return None
 
 
 def _kept(before: Entry, photo: Image.Image, frame: Box, subject: Detection, journal: Journal, max_side: int) -> Entry:

@@ -59,15 +59,18 @@ def answer_rows(answers: Sequence[Answer], classes: int = len(CLASSES)) -> np.nd
     return rows
 
 
-def pixel_detector_file(path: Path, x: int, y: int) -> Path:
-    """Finds one thing in the middle, whose scores by class are blue, green and red of pixel (x, y) of the input, over 255."""
+MIDDLE = Answer(0, (32, 32), (32, 32), (0, 0, 0))
+
+
+def pixel_detector_file(path: Path, x: int, y: int, thing: Answer = MIDDLE, others: Sequence[Answer] = ()) -> Path:
+    """Finds `others`, and a thing whose scores by class are blue, green and red of pixel (x, y) of the input, over 255."""
     nodes = [
-        constant("rows", answer_rows([Answer(0, (32, 32), (32, 32), (0, 0, 0))])),
+        constant("rows", answer_rows([thing, *others])),
         constant("starts", np.array([y, x])),
         constant("ends", np.array([y + 1, x + 1])),
         constant("axes", np.array([2, 3])),
         constant("shape", np.array([1, 1, 3])),
-        constant("pads", np.array([0, 0, 5, 0, ROWS - 1, 0])),
+        constant("pads", np.array([0, thing.row, 5, 0, ROWS - 1 - thing.row, 0])),
         constant("white", np.array(255, np.float32)),
         helper.make_node("Slice", ["images", "starts", "ends", "axes"], ["pixel"]),
         helper.make_node("Reshape", ["pixel", "shape"], ["bgr"]),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from tests.training.builder.detectors import CLASSES, Answer, detector_file
+from tests.training.builder.detectors import CLASSES, Answer, detector_file, pixel_detector_file
 from training.builder.box import Box
 from training.builder.detect import DetectSettings, detect, find_fault
 from training.builder.detector import Detection
@@ -149,6 +149,23 @@ def test_a_kept_photo_is_cut_to_a_square_around_the_subject(tmp_path: Path) -> N
     red = pixels[..., 0] > 128
     assert red[33:159, 33:159].all()
     assert red.sum() == pytest.approx(128**2, rel=0.02)
+
+
+@pytest.mark.parametrize(("red", "fault"), [((0, 0, 128, 128), 1), ((0, 0, 64, 128), 1), ((0, 0, 1, 1), 0)])
+def test_the_part_that_is_kept_is_looked_at_again_as_it_is_and_mirrored(
+    tmp_path: Path, red: tuple[int, int, int, int], fault: int
+) -> None:
+    """A person is seen where pixel (52, 40) of the detector's view is red: there in the part and its mirror image alone."""
+    scale = 64 / 384
+    cat_found = Answer(27, (192 * scale, 128 * scale), (128 * scale, 128 * scale), (0.9, 0, 0))
+    path = pixel_detector_file(tmp_path / "d.onnx", 52, 40, Answer(0, (4, 4), (6, 6), (0, 0, 0)), [cat_found])
+    settings = DetectSettings.model_validate(
+        {"detector": path, "classes": CLASSES, "subject": "cat", "min_side": 100, "margin": 0.25}
+    )
+    photo = Image.new("RGB", (384, 256))
+    photo.paste((255, 0, 0), tuple(start + side for start, side in zip((128, 64) * 2, red, strict=True)))
+    (entry,) = detect(settings, collected(tmp_path, photo), tmp_path / "2", base=tmp_path)
+    assert entry.reason == ("person in the picture" if fault else None)
 
 
 def test_a_square_that_leaves_the_photo_is_filled_white_and_told(tmp_path: Path) -> None:
