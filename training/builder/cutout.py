@@ -22,6 +22,9 @@ from training.builder.mask import Mask, Shape, bounds, measured, sticker, tidied
 from training.builder.picture import SHOWN_PX, cut, read_picture, reduced
 from training.builder.sight import Found, Sight, View, found_by_box, found_by_sight
 
+VERSION = 1
+"""Of how masks are made and judged; another one makes everything anew."""
+
 LEARNING_PX = 416
 """Pictures are learned from at this longer side: the detectors at hand see no more."""
 
@@ -85,7 +88,8 @@ def cut_out(
         BuildError: rembg or its model is missing, or the folder cannot be written.
     """
     learns = detector is not None and settings.method == "grabcut" and settings.learn_from > 0
-    journal = Journal.open(folder, {"settings": settings.model_dump(mode="json"), "learns": learns, "before": _header(before)})
+    decisive = {"version": VERSION, "settings": settings.model_dump(mode="json"), "learns": learns, "before": _header(before)}
+    journal = Journal.open(folder, decisive)
     waiting = [entry for entry in before if entry.is_kept and entry.id not in journal]
     if not waiting:
         return journal

@@ -16,6 +16,8 @@ from training.builder.detector import COCO, Detection, Detector
 from training.builder.journal import BuildError, Entry, Journal
 from training.builder.picture import SHOWN_PX, cut, read_picture, reduced
 
+VERSION = 1
+"""Of the stage's rules; another one makes everything anew."""
 SAME_THING = 0.6
 """Two boxes of different classes that overlap more, as intersection over union, are two readings of one thing."""
 TOUCHING = 0.01
@@ -161,8 +163,9 @@ def _class_names(classes: Path | tuple[str, ...] | None, base: Path) -> tuple[st
 def _decisive(settings: DetectSettings, base: Path) -> dict[str, Any]:
     """What decides the stage's pictures: of files what is in them, not where they lie."""
     if settings.detector is None:
-        return settings.model_dump(mode="json", include={"detector", "max_side"})
+        return {"version": VERSION, **settings.model_dump(mode="json", include={"detector", "max_side"})}
     values = settings.model_dump(mode="json", exclude={"threads", "detector", "classes"})
+    values["version"] = VERSION
     values["detector"] = hashlib.sha256((base / settings.detector).read_bytes()).hexdigest()
     values["classes"] = list(_class_names(settings.classes, base))
     return values
