@@ -13,6 +13,8 @@ from torch.nn import functional as F
 MAX_LINE_WIDTH = 8
 GROWTH_STEPS = 12
 """Pixels that a line is followed from where it is strong to where it is faint."""
+SPECK_PX = 6
+"""Pieces of line that are shorter are specks."""
 _FAR = 1e4
 """Squared pixels, further than any pen reaches."""
 
@@ -54,7 +56,7 @@ def draw_lines(boundary: Tensor, detail: Tensor, width_px: Tensor) -> Tensor:
     ridge = thin(boundary)
     strong = 0.85 - 0.6 * detail
     kept = grown(ridge >= strong, ridge >= 0.6 * strong)
-    return stroke(kept, width_px)
+    return stroke(without_specks(kept), width_px)
 
 
 def grown(seeds: Tensor, allowed: Tensor) -> Tensor:
@@ -63,6 +65,25 @@ def grown(seeds: Tensor, allowed: Tensor) -> Tensor:
     for _ in range(GROWTH_STEPS):
         region = _largest_nearby(region) * mask
     return region
+
+
+def without_specks(line: Tensor) -> Tensor:
+    """Drops what hangs together and is shorter than `SPECK_PX` both ways; (N, 1, H, W) of 0 and 1."""
+    rows = torch.arange(line.shape[2], device=line.device, dtype=line.dtype).reshape(1, 1, -1, 1)
+    columns = torch.arange(line.shape[3], device=line.device, dtype=line.dtype).reshape(1, 1, 1, -1)
+    tall = _reach(line, 1 + rows) + _reach(line, rows.shape[2] - rows)
+    wide = _reach(line, 1 + columns) + _reach(line, columns.shape[3] - columns)
+    # The largest position from one border and the largest from the other sum to the side's length and the extent.
+    is_long = (tall - rows.shape[2] >= SPECK_PX) | (wide - columns.shape[3] >= SPECK_PX)
+    return line * is_long.to(line.dtype)
+
+
+def _reach(line: Tensor, position: Tensor) -> Tensor:
+    """The largest `position` along a line within as many steps as tell a speck; 0 beside lines."""
+    largest = line * position
+    for _ in range(SPECK_PX - 1):
+        largest = _largest_nearby(largest) * line
+    return largest
 
 
 def stroke(line: Tensor, width_px: Tensor) -> Tensor:

@@ -45,7 +45,16 @@ Takes
 
 {inputs}
 
-and gives an RGB picture of the same size."""
+and gives {_output_words(manifest["output"])} of the same size."""
+
+
+def _output_words(output: dict[str, Any]) -> str:
+    if output.get("line"):
+        return f"a drawing, {output['line']['ink']} lines,"
+    return "an RGB picture" if output["channels"] == 3 else "a gray picture"
+
+
+_PICTURES = {"line": "a line drawing", "labels": "a map of labels", "gray": "a gray photo", "photo": "a colour photo"}
 
 
 def _input_words(spec: dict[str, Any]) -> str:
@@ -61,7 +70,7 @@ def _input_words(spec: dict[str, Any]) -> str:
         return f"`{spec['name']}`: dabs of colour on transparent ground, {size}{optional}, that the result takes up"
     if spec["channels"] not in (1, 3):
         return f"`{spec['name']}`: a NumPy array of {spec['channels']} channels, {size}{optional}"
-    return f"`{spec['name']}`: a {spec['kind']} picture, {size}{optional}"
+    return f"`{spec['name']}`: {_PICTURES[spec['kind']]}, {size}{optional}"
 
 
 def _size_words(size: dict[str, int]) -> str:

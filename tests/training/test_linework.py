@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.linework import GROWTH_STEPS, MAX_LINE_WIDTH, draw_lines, grown, stroke, thin
+from training.linework import GROWTH_STEPS, MAX_LINE_WIDTH, draw_lines, grown, stroke, thin, without_specks
 
 
 def _ridge(angle_degrees: float, side: int = 64, spread_px: float = 2.0) -> tuple[Tensor, Tensor]:
@@ -51,6 +51,20 @@ def test_what_hangs_together_with_a_seed_is_kept_as_far_as_it_grows() -> None:
     kept = grown(seeds > 0, allowed > 0)
     assert kept[0, 0, 2].nonzero().flatten().tolist() == list(range(5, 10 + GROWTH_STEPS + 1))
     assert not kept[0, 0, 0].any()
+
+
+def test_specks_are_dropped_and_short_strokes_are_not() -> None:
+    line = torch.zeros(2, 1, 40, 40)
+    line[0, 0, 5, 5:10] = 1  # five pixels: a speck
+    line[0, 0, 5, 20:26] = 1  # six are a stroke
+    line[0, 0, range(20, 26), range(8, 14)] = 1  # aslant too
+    line[1, 0, 30:36, 12] = 1
+    line[1, 0, 38:40, 38:40] = 1
+    kept = without_specks(line)
+    assert kept[0].sum() == 12
+    assert not kept[0, 0, 5, 5:10].any()
+    assert kept[1].sum() == 6
+    assert torch.equal(kept[1, 0, 30:36, 12], torch.ones(6))
 
 
 @pytest.mark.parametrize("width", [1.0, 2.0, 3.0, 5.0, float(MAX_LINE_WIDTH)])
