@@ -99,8 +99,15 @@ class BareLoop:
 
     def time_runs(self, count: int) -> list[float]:
         """Milliseconds of `count` runs of the session alone."""
-        image = self.decode()
+        image = self._at_usual_size(self.decode())
         return [_milliseconds(lambda: self.run(image)) for _ in range(count)]
+
+    def _at_usual_size(self, image: Array) -> Array:
+        """The drawing as it is, or at `USUAL_SIDE` where the model takes any size: (1, H, W, C)."""
+        if not isinstance(self._main.size, FlexibleSize):
+            return image
+        picture = Image.fromarray(image[0].squeeze()).resize((USUAL_SIDE, USUAL_SIDE), Image.Resampling.BOX)
+        return np.asarray(picture).reshape(1, USUAL_SIDE, USUAL_SIDE, self._main.channels)
 
 
 def _options(spins: bool) -> onnxruntime.SessionOptions:

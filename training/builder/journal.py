@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ class Journal:
             settings: All that decides what the stage makes of a picture, as JSON values.
 
         Raises:
-            BuildError: The folder cannot be written.
+            BuildError: The folder cannot be written, or its journal is damaged.
         """
         header = json.dumps({"settings": settings}, sort_keys=True)
         path = folder / JOURNAL
@@ -75,16 +75,18 @@ class Journal:
                 write_whole(path, "".join([lines[0], *whole]).encode())
         except OSError as error:
             raise disk_error(folder, error) from error
-        entries = (Entry(**json.loads(line)) for line in whole)
-        return cls(folder, {entry.id: entry for entry in entries})
+        return cls(folder, _entries(path, whole))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """A journal as it stands, whatever its settings; empty where the stage has not begun."""
+        """A journal as it stands, whatever its settings; empty where the stage has not begun.
+
+        Raises:
+            BuildError: It is damaged.
+        """
         path = folder / JOURNAL
         lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
-        entries = (Entry(**json.loads(line)) for line in lines[1:] if line.endswith("\n"))
-        return cls(folder, {entry.id: entry for entry in entries})
+        return cls(folder, _entries(path, [line for line in lines[1:] if line.endswith("\n")]))
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._entries
@@ -132,6 +134,14 @@ class Journal:
         with disk_errors(self.folder):
             write_whole(self.folder / name, data)
         return name
+
+
+def _entries(path: Path, lines: Sequence[str]) -> dict[str, Entry]:
+    try:
+        entries = [Entry(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise BuildError(f"'{path}' is damaged ({error}); delete its folder and build again.") from error
+    return {entry.id: entry for entry in entries}
 
 
 def write_whole(path: Path, data: bytes) -> None:
