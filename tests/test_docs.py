@@ -162,7 +162,8 @@ def test_readme_examples_run_as_written(root: Path, tmp_path: Path) -> None:
             if "--fail" not in command:
                 assert_problem(output)
     pictures = {path.name: path.read_bytes()[:3] for path in tmp_path.glob("*.[jp]*g")}
-    assert pictures == {"cat.png": b"\x89PN", "dahlia.png": b"\x89PN", "houses.jpg": b"\xff\xd8\xff"}
+    png = b"\x89PN"
+    assert pictures == {"cat.png": png, "dahlia.png": png, "cup.png": png, "houses.jpg": b"\xff\xd8\xff"}
 
 
 def run_example(command: str, folder: Path) -> str:
