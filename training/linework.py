@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_LINE_WIDTH = 8
+MAX_LINE_WIDTH = 10
 GROWTH_STEPS = 12
 """Pixels that a line is followed from where it is strong to where it is faint."""
 SPECK_PX = 6
