@@ -6,10 +6,10 @@ It measures what is drawn before any pen is chosen: thinned boundaries at every 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -43,8 +43,15 @@ _CANNY_SCALE = 0.8
 CANNY_LOW_SHARE = 0.4
 """MATLAB's ratio of the two thresholds, with which Canny's figure on this benchmark is usually given."""
 
-Detector = Callable[[ImagesU8], Iterator[BoolImage]]
-"""A photo, (H, W, 3) -> its boundaries, a pixel wide, at each threshold from the lowest to the highest."""
+
+class Detector(Protocol):
+    """Finds boundaries."""
+
+    levels: NDArray[np.float64]
+    """Its thresholds from the lowest to the highest."""
+
+    def __call__(self, photo: ImagesU8) -> Iterator[BoolImage]:
+        """A photo, (H, W, 3) -> its boundaries, a pixel wide, at each of its thresholds."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class LearnedDetector:
     """The boundaries of a trained network, thinned. It computes the maps here and hands out binary ones."""
 
     def __init__(self, served: ServedEdges, thresholds: int = THRESHOLDS) -> None:
-        self._served, self._thresholds = served, thresholds
+        self._served, self.levels = served, levels(thresholds)
 
     @torch.no_grad()
     def __call__(self, photo: ImagesU8) -> Iterator[BoolImage]:
@@ -73,7 +80,7 @@ class LearnedDetector:
         padding = ((0, -height % step), (0, -width % step), (0, 0))
         padded = torch.from_numpy(np.pad(photo, padding, mode="reflect")[None])
         ridges = thin(self._served.boundary(padded))[0, 0, :height, :width].numpy()
-        for level in levels(self._thresholds):
+        for level in self.levels:
             yield _thinned(ridges >= level)
 
 
@@ -81,11 +88,11 @@ class CannyDetector:
     """Canny's edges (scikit-image), its high threshold a gradient by Sobel's weights of gray in [0, 1]."""
 
     def __init__(self, sigma_px: float, thresholds: int = THRESHOLDS) -> None:
-        self.sigma_px, self._thresholds = sigma_px, thresholds
+        self.sigma_px, self.levels = sigma_px, _CANNY_SCALE * levels(thresholds)
 
     def __call__(self, photo: ImagesU8) -> Iterator[BoolImage]:
         gray = rgb2gray(photo)
-        for level in _CANNY_SCALE * levels(self._thresholds):
+        for level in self.levels:
             edges: BoolImage = canny(gray, self.sigma_px, CANNY_LOW_SHARE * level, level)  # type: ignore[no-untyped-call]
             yield _thinned(edges)
 
@@ -103,8 +110,6 @@ def benchmark(
     name: str,
     detector: Detector,
     photos: Sequence[tuple[Path, Path]],
-    *,
-    thresholds: int = THRESHOLDS,
 ) -> Score:
     """Figures of one detector on the photos of `list_photos`."""
     counts: list[Counts] = []
@@ -114,16 +119,13 @@ def benchmark(
     result = summarize(np.stack(counts))
     figures = (result.ods.f_measure, result.ods.precision, result.ods.recall, result.ois)
     ods, precision, recall, ois = (round(value, 4) for value in figures)
-    return Score(name, ods, precision, recall, ois, round(float(levels(thresholds)[result.threshold]), 3), len(photos))
+    return Score(name, ods, precision, recall, ois, round(float(detector.levels[result.threshold]), 3), len(photos))
 
 
 def best_canny(photos: Sequence[tuple[Path, Path]]) -> CannyDetector:
     """Canny with the smoothing that serves it best on these photos, which should not be those that it is measured on."""
     thresholds = 12
-    scores = {
-        sigma: benchmark(f"Canny, sigma {sigma}", CannyDetector(sigma, thresholds), photos, thresholds=thresholds)
-        for sigma in CANNY_SIGMAS
-    }
+    scores = {sigma: benchmark(f"Canny, sigma {sigma}", CannyDetector(sigma, thresholds), photos) for sigma in CANNY_SIGMAS}
     return CannyDetector(max(scores, key=lambda sigma: scores[sigma].ods))
 
 

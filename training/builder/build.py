@@ -77,7 +77,7 @@ def build(plan: BuildPlan, base: Path, out: Path, *, environment: Mapping[str, s
             write_build_report(out)
         raise
     report = write_build_report(out)
-    return Built(info, {name: _counts(stage) for name, stage in zip(FOLDERS, stages, strict=True)}, report)
+    return Built(info, {name: _counts(stage, collected) for name, stage in zip(FOLDERS, stages, strict=True)}, report)
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,10 @@ def _bar(console: Console, words: str, before: Journal | None = None, folder: Pa
             progress.update(task, completed=todo)
 
 
-def _counts(stage: Journal) -> tuple[int, int]:
-    return len(stage), sum(entry.is_kept for entry in stage)
+def _counts(stage: Journal, collected: Journal) -> tuple[int, int]:
+    """How many came in and were kept, of pictures that are still collected."""
+    current = [entry for entry in stage if stage is collected or ((now := collected.get(entry.id)) is not None and now.is_kept)]
+    return len(current), sum(entry.is_kept for entry in current)
 
 
 def _write_plan(plan: BuildPlan, out: Path) -> None:

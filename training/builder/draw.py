@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from training.linework import MAX_LINE_WIDTH, stroke
 
 BoolImage = NDArray[np.bool_]
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+VERSION = 1
+"""Of what is drawn under the same settings; another one draws everything anew."""
 _OPAQUE = 127
 _LINE = 0.5
 """From here on a line counts that is sure of itself in [0, 1]."""
@@ -48,7 +52,7 @@ class DrawSettings(BaseModel):
         description="Lines are looked for in a picture so much larger: more finds smaller things, such as eyes, and more fur.",
     )
     sigma: float = Field(default=2.0, gt=0, description="Smoothing of `canny` and `xdog`, pixels.")
-    detail: tuple[float, float] = Field(
+    detail: tuple[Share, Share] = Field(
         default=(0.35, 0.7), description="How much is drawn, [0, 1]: each picture has its own place between these two."
     )
     outline: bool = Field(default=True, description="Draw the outline of the cut-out too, which people draw first.")
@@ -69,7 +73,9 @@ def draw(
     extractor = open_extractor(settings, base)
     header = (before.folder / JOURNAL).read_text("utf-8").splitlines()[:1]
     model = _fingerprint(settings, base)
-    journal = Journal.open(folder, {"settings": settings.model_dump(mode="json"), "model": model, "before": header})
+    journal = Journal.open(
+        folder, {"version": VERSION, "settings": settings.model_dump(mode="json"), "model": model, "before": header}
+    )
     for entry in before:
         if entry.is_kept and entry.file is not None and entry.id not in journal:
             journal.add(_drawn(entry, before.folder / entry.file, journal, extractor, settings))
@@ -104,7 +110,7 @@ def lines_of(picture: Image.Image, extractor: Extractor, detail: float, settings
         return photo, _paper(ink)
     thinned: BoolImage = skeletonize(found > _LINE)  # type: ignore[no-untyped-call]
     kept = _without_specks(thinned, settings.min_line_px)
-    if settings.outline and not opaque.all():
+    if settings.outline and "A" in picture.getbands() and not opaque.all():
         kept = _with_outline(kept, opaque)
     return photo, _paper(_penned(kept, settings.line_width))
 
@@ -117,7 +123,8 @@ def _enlarged(photo: ImagesU8, scale: float, extractor: Extractor, detail: float
     found = extractor(np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.LANCZOS)), detail)
     rows, columns = np.nonzero(found)
     lines: Thin = np.zeros(photo.shape[:2], np.float32)
-    np.maximum.at(lines, ((rows / scale).astype(int), (columns / scale).astype(int)), found[rows, columns])
+    places = tuple(((axis + 0.5) * photo.shape[0] / side).astype(int) for axis in (rows, columns))
+    np.maximum.at(lines, places, found[rows, columns])
     return lines
 
 

@@ -94,17 +94,21 @@ class OnnxExtractor:
             raise BuildError(
                 f"The edge model does not run on a picture of {photo.shape[1]}x{photo.shape[0]}: {error}"
             ) from error
-        borders = self._as_borders(np.asarray(made, np.float32), photo)
-        ridges: Thin = thin(torch.from_numpy(borders)[None, None])[0, 0].numpy()
-        return np.where(ridges >= 0.85 - 0.6 * detail, ridges, 0)
+        borders = self._as_borders(np.asarray(made, np.float32), pixels.shape[:2])[: photo.shape[0], : photo.shape[1]]
+        ridges: Thin = thin(torch.from_numpy(np.ascontiguousarray(borders))[None, None])[0, 0].numpy()
+        return (ridges >= 0.85 - 0.6 * detail).astype(np.float32)
 
-    def _as_borders(self, made: NDArray[np.float32], photo: ImagesU8) -> NDArray[np.float32]:
+    def _as_borders(self, made: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
         plane = made.squeeze()
-        if plane.ndim != 2:
-            raise BuildError(f"Output {self._how.output} of the edge model is {made.shape}; name one of a single plane.")
+        if plane.shape != size:
+            raise BuildError(
+                f"Output {self._how.output} of the edge model is {made.shape} for a picture of {size} (height, width); name "
+                "an output of one plane and of the picture's own size with draw.preprocessing.output."
+            )
         plane = (1 / (1 + np.exp(-plane))).astype(np.float32) if self._how.is_logit else plane
         plane = 1 - plane if self._how.is_dark else plane
-        return np.ascontiguousarray(plane[: photo.shape[0], : photo.shape[1]].clip(0, 1))
+        borders: NDArray[np.float32] = plane.clip(0, 1)
+        return borders
 
 
 class CannyExtractor:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.builder.journal import BuildError, Entry, Journal
+from training.builder.journal import BuildError, Entry, Journal, disk_errors
 from training.builder.strikes import STRUCK_REASON, read_struck
 from training.datasets import DatasetInfo, ImagesU8, InputInfo, Origin, Pairs, digest, write_dataset
 from training.photos import is_held_out
 
-LINES_SHOWN = 12
-"""Authors named in a set's licence text before it says how many more there are."""
+TERMS = ("license", "author", "page")
+"""Facts of a collected picture that may change without a picture being made anew."""
 
 
 class PairSettings(BaseModel):
@@ -46,12 +47,13 @@ def pair(
         DatasetError: The set's folder holds something else.
     """
     struck = read_struck(build)
-    drawn = stages[-1]
-    kept = [entry for entry in drawn if entry.is_kept and entry.id not in struck]
-    splits = {
-        "train": [e for e in kept if not _is_held_out(e, settings)],
-        "val": [e for e in kept if _is_held_out(e, settings)],
-    }
+    collected, drawn = stages[0], stages[-1]
+    current = list(_current(drawn, collected))
+    kept = [entry for entry in current if entry.is_kept and entry.id not in struck]
+    split_key = _split_key(kept, settings.val_share)
+    splits: dict[str, list[Entry]] = {"train": [], "val": []}
+    for entry in kept:
+        splits["val" if is_held_out(split_key(entry), settings.val_share) else "train"].append(entry)
     for split, entries in splits.items():
         if not entries:
             raise BuildError(
@@ -60,8 +62,9 @@ def pair(
             )
     pairs = {split: _read(drawn.folder, entries) for split, entries in splits.items()}
     size = pairs["train"].source.shape[1]
-    rejects = Counter(entry.reason for stage in stages for entry in stage if entry.reason is not None)
-    if taken := sum(entry.is_kept and entry.id in struck for entry in drawn):
+    rejects = Counter(e.reason for e in collected if e.reason is not None)
+    rejects += Counter(e.reason for stage in stages[1:] for e in _current(stage, collected) if e.reason is not None)
+    if taken := sum(entry.is_kept and entry.id in struck for entry in current):
         rejects[STRUCK_REASON] = taken
     info = DatasetInfo(
         recipe=recipe,
@@ -74,13 +77,31 @@ def pair(
         prepare=f"inkwash-train dataset build {recipe}.toml",
         sha256=digest(pairs),
     )
-    write_dataset(build / "dataset", info, pairs)
+    with disk_errors(build):
+        write_dataset(build / "dataset", info, pairs)
     return info
 
 
-def _is_held_out(entry: Entry, settings: PairSettings) -> bool:
-    """By author where one is known, so that no two pictures of one sitting lie on both sides; else by the picture."""
-    return is_held_out(str(entry.facts.get("author") or entry.id), settings.val_share)
+def _current(stage: Journal, collected: Journal) -> Iterator[Entry]:
+    """What a stage made of pictures that are still collected, with the terms that hold for them now."""
+    for entry in stage:
+        now = entry if stage is collected else collected.get(entry.id)
+        if now is not None and (now.is_kept or stage is collected):
+            yield replace(entry, facts={**entry.facts, **{name: now.facts.get(name) for name in TERMS}})
+
+
+def _split_key(entries: Sequence[Entry], val_share: float) -> Callable[[Entry], str]:
+    """By what an entry is held out: its author, so that no two pictures of one sitting lie on both sides.
+
+    By itself where no author is known, or where one made more of the pictures than are to be held out.
+    """
+    owned = Counter(entry.facts.get("author") for entry in entries)
+
+    def key(entry: Entry) -> str:
+        author = entry.facts.get("author")
+        return str(author) if author and owned[author] <= val_share * len(entries) else entry.id
+
+    return key
 
 
 def _read(folder: Path, entries: Iterable[Entry]) -> Pairs:
@@ -117,9 +138,7 @@ def _notice(licences: Counter[str], entries: Sequence[Entry]) -> Iterator[str]:
     yield ""
     for licence, count in licences.most_common():
         yield f"{count:,} pictures: {licence}"
-    authors = Counter(str(author) for entry in entries if (author := entry.facts.get("author")))
+    authors = sorted({str(author) for entry in entries if (author := entry.facts.get("author"))})
     if authors:
         yield ""
-        yield "By " + ", ".join(author for author, _ in authors.most_common(LINES_SHOWN))
-        if len(authors) > LINES_SHOWN:
-            yield f"and {len(authors) - LINES_SHOWN} others."
+        yield f"By {', '.join(authors)}."

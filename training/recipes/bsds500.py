@@ -6,6 +6,7 @@ The benchmark's 200 test photos are in no split: `inkwash-train boundaries` meas
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def read_boundaries(path: Path) -> NDArray[np.bool_]:
     try:
         people = io.loadmat(str(path))["groundTruth"][0]
         return np.stack([person["Boundaries"][0, 0] for person in people]).astype(bool)
-    except (KeyError, ValueError, IndexError, OSError, io.matlab.MatReadError) as error:
+    except (KeyError, ValueError, IndexError, OSError, zlib.error, io.matlab.MatReadError) as error:
         raise SourceError(f"'{path}' is no ground truth of BSDS500 ({error}); give {NEEDS}.") from error
 
 
