@@ -140,7 +140,7 @@ def test_nearest_makes_no_values_between() -> None:
 
 def test_thin_lines_are_shrunk_as_a_server_shrinks_them() -> None:
     from server.drawings import line_pixels
-    from server.imaging import fit_into
+    from server.imaging import Picture, fit_into
     from server.manifest import ImageInput, InputKind
 
     drawing = np.full((640, 640, 1), 255, np.uint8)
@@ -149,7 +149,7 @@ def test_thin_lines_are_shrunk_as_a_server_shrinks_them() -> None:
     spec = ImageInput(
         name="image", kind=InputKind.LINE, channels=1, size=size, background=(255,), ink="dark", line_width_px=2.0
     )
-    served = line_pixels(Image.fromarray(drawing[..., 0]), fit_into(640, 640, size), spec)
+    served = line_pixels(Picture((Image.fromarray(drawing[..., 0]),), 640, 640), fit_into(640, 640, size), spec)
     np.testing.assert_array_equal(square_lines(drawing, 128), served)
     assert square_lines(drawing, 128).min() < square(drawing, 128).min()
 
