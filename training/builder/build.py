@@ -19,9 +19,10 @@ from training.builder.draw import draw
 from training.builder.journal import BuildError, Journal, disk_errors, write_whole
 from training.builder.pairing import pair
 from training.builder.plan import BuildPlan
+from training.builder.tally import STAGES, tally_stages
 from training.datasets import DatasetError, DatasetInfo
 
-FOLDERS = ("1-collect", "2-detect", "3-cutout", "4-draw")
+FOLDERS = tuple(STAGES)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def build(plan: BuildPlan, base: Path, out: Path, *, environment: Mapping[str, s
             write_build_report(out)
         raise
     report = write_build_report(out)
-    return Built(info, {name: _counts(stage, collected) for name, stage in zip(FOLDERS, stages, strict=True)}, report)
+    counts = {tally.folder.name: (tally.given, len(tally.kept)) for tally in tally_stages(out)}
+    return Built(info, counts, report)
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,6 @@ def _bar(console: Console, words: str, before: Journal | None = None, folder: Pa
         )
         if todo is not None:
             progress.update(task, completed=todo)
-
-
-def _counts(stage: Journal, collected: Journal) -> tuple[int, int]:
-    """How many came in and were kept, of pictures that are still collected."""
-    current = [entry for entry in stage if stage is collected or ((now := collected.get(entry.id)) is not None and now.is_kept)]
-    return len(current), sum(entry.is_kept for entry in current)
 
 
 def _write_plan(plan: BuildPlan, out: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from training.builder.box import Box, square_around
 from training.builder.detector import Detector
-from training.builder.journal import JOURNAL, BuildError, Entry, Journal
+from training.builder.journal import BuildError, Entry, Journal
 from training.builder.learning import learn
 from training.builder.likelihood import LikelihoodModel
 from training.builder.mask import Mask, Shape, bounds, measured, sticker, tidied, to_alpha
@@ -88,7 +88,12 @@ def cut_out(
         BuildError: rembg or its model is missing, or the folder cannot be written.
     """
     learns = detector is not None and settings.method == "grabcut" and settings.learn_from > 0
-    decisive = {"version": VERSION, "settings": settings.model_dump(mode="json"), "learns": learns, "before": _header(before)}
+    decisive = {
+        "version": VERSION,
+        "settings": settings.model_dump(mode="json"),
+        "learns": learns,
+        "before": before.read_header(),
+    }
     journal = Journal.open(folder, decisive)
     waiting = [entry for entry in before if entry.is_kept and entry.id not in journal]
     if not waiting:
@@ -133,7 +138,7 @@ def _finder(settings: CutoutSettings, before: Journal, journal: Journal, detecto
 
 def _learned(count: int, before: Journal, journal: Journal, detector: Detector) -> Sight | None:
     """What was learned when the stage began, or is learned now. Gates do not matter to it."""
-    key = hashlib.sha256(f"{count} {_header(before)}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{count} {before.read_header()}".encode()).hexdigest()[:12]
     path = journal.folder / f"learned-{key}.npz"
     if path.is_file():
         return Sight(detector, LikelihoodModel.load(path))
@@ -165,12 +170,6 @@ def _by_rembg(model: str) -> Find:
         return Found(mask, tidied(mask))
 
     return find
-
-
-def _header(journal: Journal) -> str:
-    """The settings that made the pictures of a stage."""
-    with (journal.folder / JOURNAL).open(encoding="utf-8") as file:
-        return file.readline()
 
 
 def _view(entry: Entry, folder: Path) -> View | None:

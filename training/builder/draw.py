@@ -16,7 +16,7 @@ from scipy import ndimage
 from skimage.morphology import remove_small_objects, skeletonize
 
 from training.builder.extractors import EXTRACTORS, Extractor, Preprocessing, Thin, model_file, open_model
-from training.builder.journal import JOURNAL, Entry, Journal
+from training.builder.journal import Entry, Journal
 from training.datasets import ImagesU8
 from training.linework import MAX_LINE_WIDTH, stroke
 
@@ -71,11 +71,8 @@ def draw(
         BuildError: The edge model is missing or none, or the folder cannot be written.
     """
     extractor = open_extractor(settings, base)
-    header = (before.folder / JOURNAL).read_text("utf-8").splitlines()[:1]
-    model = _fingerprint(settings, base)
-    journal = Journal.open(
-        folder, {"version": VERSION, "settings": settings.model_dump(mode="json"), "model": model, "before": header}
-    )
+    decisive = {"version": VERSION, "settings": settings.model_dump(mode="json"), "model": _fingerprint(settings, base)}
+    journal = Journal.open(folder, {**decisive, "before": before.read_header()})
     for entry in before:
         if entry.is_kept and entry.file is not None and entry.id not in journal:
             journal.add(_drawn(entry, before.folder / entry.file, journal, extractor, settings))

@@ -88,6 +88,11 @@ class Journal:
         lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
         return cls(folder, _entries(path, [line for line in lines[1:] if line.endswith("\n")]))
 
+    def read_header(self) -> str:
+        """The line that says by which settings the stage works, for stages that go by what this one made."""
+        with (self.folder / JOURNAL).open(encoding="utf-8") as file:
+            return file.readline()
+
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._entries
 
@@ -108,11 +113,8 @@ class Journal:
             BuildError: The disk is full or the folder cannot be written.
         """
         line = json.dumps({"id": entry.id, "file": entry.file, "reason": entry.reason, "facts": dict(entry.facts)})
-        try:
-            with (self.folder / JOURNAL).open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise disk_error(self.folder, error) from error
+        with disk_errors(self.folder), (self.folder / JOURNAL).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
         self._entries[entry.id] = entry
 
     def save_image(self, image: Image.Image, name: str, **options: Any) -> str:
