@@ -28,6 +28,12 @@ _SEGMENT = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 RelativePath = Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMENT})*$", max_length=200)]
 """Path inside the model's folder, with forward slashes and no `..`."""
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""Digest of a file, in lower-case hexadecimal digits."""
+
+STYLE_NAME = "style"
+"""What a picture is called whose style is wanted."""
+
 Translated = Annotated[dict[str, str], Field(min_length=1)]
 """A text by language code; `en` is always there (checked by `Manifest`)."""
 
@@ -195,6 +201,28 @@ class Latent(_Strict):
     distribution: LatentDistribution
 
 
+class Encode(_Strict):
+    """A second graph beside the first, `encode.onnx`: from a picture to the latent that stands for it.
+
+    It takes the picture as its only input and gives `float32 (N, *latent.shape)`. Given that latent and each parameter's default,
+    the model's own graph gives the picture back as nearly as it can; given another main input, it gives that input in the
+    picture's style.
+    """
+
+    input: ImageInput = Field(description="The picture; always called `style`.")
+    sha256: Sha256 = Field(description="Of encode.onnx.")
+
+    @model_validator(mode="after")
+    def _check_input(self) -> Self:
+        spec = self.input
+        if spec.name != STYLE_NAME or spec.kind is not InputKind.PHOTO or spec.channels != 3:
+            raise ValueError(
+                f"encode.input must be an RGB photo called {STYLE_NAME}; it is '{spec.name}' of kind {spec.kind} with "
+                f"{spec.channels} channels."
+            )
+        return self
+
+
 class Parameter(_Strict):
     """A scalar input of the graph, `float32 (N, 1)`, that the user sets; shown as a slider (or a switch for `bool`)."""
 
@@ -265,12 +293,13 @@ class Manifest(_Strict):
     inputs: tuple[ImageInput, ...] = Field(min_length=1, description="The first input is the main one.")
     output: Output
     latent: Latent | None = None
+    encode: Encode | None = Field(default=None, description="The graph that turns a picture into a latent; see Encode.")
     parameters: tuple[Parameter, ...] = ()
     samples: tuple[Sample, ...] = ()
     metrics: tuple[Metric, ...] = ()
     training: Training
     license: str
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = Field(description="Of model.onnx.")
+    sha256: Sha256 = Field(description="Of model.onnx.")
     golden: Golden | None = None
 
     @model_validator(mode="after")
@@ -280,7 +309,7 @@ class Manifest(_Strict):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"graph inputs must have distinct names; repeated: {', '.join(repeated)}.")
-        reserved = sorted({"seed", "n", "params", "from"} & set(names))
+        reserved = sorted({"seed", "n", "params", "from", "mix", STYLE_NAME} & set(names))
         if reserved:
             raise ValueError(f"the names {', '.join(reserved)} belong to the API; rename these inputs or parameters.")
         if self.inputs[0].optional:
@@ -301,6 +330,12 @@ class Manifest(_Strict):
             unknown = sorted(set(example.inputs) - known)
             if unknown:
                 raise ValueError(f"a sample or golden names inputs that are not declared: {', '.join(unknown)}.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_encode(self) -> Self:
+        if self.encode and self.latent is None:
+            raise ValueError("encode gives a latent, but the model declares none; leave encode out or declare latent.")
         return self
 
     @model_validator(mode="after")
