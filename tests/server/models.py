@@ -1,9 +1,10 @@
 """Makes small, real model folders for tests and for trying the page: graphs without training, but with the whole contract.
 
-`python -m tests.server.models DIR` writes seven of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
-twelve classes), `demo-gray` (colours a photo by its luma), `demo-photo` (turns a photo's hues), `demo-inputs` (a geology map, a
-relief and optional moisture), `demo-channels` (an array of five channels) and `demo-sketch` (makes lines of a photo). Their
-pictures follow what is drawn or opened; nothing in them was learned.
+`python -m tests.server.models DIR` writes eight of them: `demo-lines` (line art and colour hints), `demo-labels` (a palette of
+twelve classes), `demo-gray` (colours a photo by its luma), `demo-many` (colours it in as many ways as there are seeds, or in
+those of a style), `demo-photo` (turns a photo's hues), `demo-inputs` (a geology map, a relief and optional moisture),
+`demo-channels` (an array of five channels) and `demo-sketch` (makes lines of a photo). Their pictures follow what is drawn or
+opened; nothing in them was learned.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ _FACADE_MATERIALS = (
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """The text form of a graph from a picture to a latent, and the picture's part of the manifest."""
+
+    text: str
+    input: Json
+    constants: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Graph:
     """An ONNX model in its text form and the part of the manifest that describes it."""
 
@@ -59,6 +69,7 @@ class Graph:
     latent: Json | None = None
     parameters: tuple[Json, ...] = ()
     constants: Mapping[str, Array] = field(default_factory=dict)
+    encoder: Encoder | None = None
 
 
 def write_model(
@@ -79,12 +90,11 @@ def write_model(
         change: Spoils or adapts the manifest just before it is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = onnx.parser.parse_model(graph.text)
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in graph.constants.items())
-    onnx.checker.check_model(model, full_check=True)
-    content = model.SerializeToString()
+    content = _serialized(graph)
     (folder / "model.onnx").write_bytes(content)
     manifest = _manifest(folder.name, graph, title or {"en": folder.name}, hashlib.sha256(content).hexdigest())
+    if graph.encoder:
+        manifest["encode"] = _write_encoder(folder, graph.encoder)
     if pictures:
         manifest["samples"] = _write_samples(folder, graph, content, pictures)
         first = manifest["samples"][0]
@@ -95,6 +105,20 @@ def write_model(
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     (folder / "README.md").write_text(f"# {folder.name}\n\nA graph made for tests; it has learned nothing.\n", encoding="utf-8")
     return folder
+
+
+def _serialized(graph: Graph | Encoder) -> bytes:
+    model = onnx.parser.parse_model(graph.text)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in graph.constants.items())
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _write_encoder(folder: Path, encoder: Encoder) -> Json:
+    content = _serialized(encoder)
+    (folder / "encode.onnx").write_bytes(content)
+    return {"input": encoder.input, "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _manifest(model_id: str, graph: Graph, title: Mapping[str, str], sha256: str) -> Json:
@@ -397,6 +421,60 @@ def coloring_graph(size: int = 256) -> Graph:
 _TONES = ((12, 18, 52), (44, 62, 128), (150, 84, 70), (226, 158, 84), (255, 246, 224))
 
 
+def many_graph(size: int = 256) -> Graph:
+    """Colours a gray photo as its latent says: Cb and Cr of each quarter, in steps of 40, times `temperature`.
+
+    Its encoder gives the latent of a picture: the mean Cb and Cr of each quarter. Only the colour is meant.
+    """
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    color (uint8[N,{size},{size},1] gray, float[N,2,2,2] latent, float[N,1] temperature)
+      => (uint8[N,{size},{size},3] image) {{
+      light = Cast <to = 1> (gray)
+      amount = Reshape (temperature, per_image)
+      scaled = Mul (latent, amount)
+      planes = Resize <mode = "linear"> (scaled, none, scales)
+      chroma = Transpose <perm = [0, 2, 3, 1]> (planes)
+      colors = MatMul (chroma, to_rgb)
+      painted = Add (light, colors)
+      rounded = Round (painted)
+      bounded = Clip (rounded, low, high)
+      image = Cast <to = 2> (bounded)
+    }}"""
+    latent = {"name": "latent", "shape": [2, 2, 2], "distribution": "normal"}
+    return Graph(
+        text,
+        (photo_input("gray", size, "gray"),),
+        {"size": {"height": size, "width": size}, "compose": "chroma"},
+        latent=latent,
+        parameters=(parameter("temperature", 0.0, 1.2, 1.0, title=("Temperature", "多様さ")),),
+        constants={
+            "per_image": np.array([-1, 1, 1, 1], np.int64),
+            "none": np.zeros(0, np.float32),
+            "scales": np.array([1, 1, size / 2, size / 2], np.float32),
+            "to_rgb": np.array([[0, -0.344136, 1.772], [1.402, -0.714136, 0]], np.float32) * _CHROMA_STEP,
+            "low": np.array(0, np.float32),
+            "high": np.array(255, np.float32),
+        },
+        encoder=quarters_encoder(size),
+    )
+
+
+_CHROMA_STEP = 40.0
+
+
+def quarters_encoder(size: int = 256) -> Encoder:
+    """Mean Cb and Cr of each quarter of a picture, in steps of 40: `(N, 2, 2, 2)`."""
+    text = f"""<ir_version: 9, opset_import: ["": 17]>
+    encode (uint8[N,{size},{size},3] style) => (float[N,2,2,2] latent) {{
+      colors = Cast <to = 1> (style)
+      chroma = MatMul (colors, from_rgb)
+      planes = Transpose <perm = [0, 3, 1, 2]> (chroma)
+      latent = AveragePool <kernel_shape = [{size // 2}, {size // 2}], strides = [{size // 2}, {size // 2}]> (planes)
+    }}"""
+    from_rgb = np.array([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]], np.float32) / np.float32(_CHROMA_STEP)
+    return Encoder(text, photo_input("style", size), constants={"from_rgb": from_rgb})
+
+
 def hue_graph(size: int = 256) -> Graph:
     """Turns a photo's hues by a third of the circle, as far as its parameter says."""
     text = f"""<ir_version: 9, opset_import: ["": 17]>
@@ -664,6 +742,13 @@ def write_demo_gray(root: Path, size: int = 256) -> Path:
     return write_model(root / "demo-gray", coloring_graph(size), pictures=pictures, title=title)
 
 
+def write_demo_many(root: Path, size: int = 256) -> Path:
+    """A `gray` model with a normal latent, a temperature and an encoder: many colourings of one photo."""
+    pictures = tuple({"gray": landscape(size, size, night).convert("L")} for night in (False, True))
+    title = {"en": "Demo colourings", "ja": "いろいろな着色の見本"}
+    return write_model(root / "demo-many", many_graph(size), pictures=pictures, title=title)
+
+
 def write_demo_photo(root: Path, size: int = 256) -> Path:
     """A `photo` model with a parameter."""
     pictures = tuple({"photo": landscape(size, size, night)} for night in (False, True))
@@ -694,8 +779,8 @@ def write_demo_sketch(root: Path) -> Path:
 
 
 WRITERS = (
-    write_demo_lines, write_demo_labels, write_demo_gray, write_demo_photo, write_demo_inputs, write_demo_channels,
-    write_demo_sketch,
+    write_demo_lines, write_demo_labels, write_demo_gray, write_demo_many, write_demo_photo, write_demo_inputs,
+    write_demo_channels, write_demo_sketch,
 )  # fmt: skip
 """Everything that `main` writes."""
 
