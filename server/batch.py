@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from server.catalog import Catalog, Entry, bundled_folder, read_catalog
 from server.errors import ApiError, ConfigurationError, ModelError
 from server.imaging import ImageLimits, Picture, encode
+from server.latents import seed_latent
 from server.manifest import Manifest
 from server.processors import usable_cores
 from server.providers import check_distributions, choose
@@ -111,8 +112,9 @@ class _Tracer:
     session: Session
 
     def lines(self, model: Manifest, photo: bytes, seed: int, limits: ImageLimits) -> Picture:
+        tracer = self.trace.tracer
         given = prepare_trace(self.trace, model, photo, limits)
-        return traced_lines(self.trace, given, run(self.trace.tracer, given.prepared, seed, self.session))
+        return traced_lines(self.trace, given, run(tracer, given.prepared, seed_latent(tracer, seed), self.session))
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ class _Translator:
         pictures = {manifest.inputs[0].name: self._main(content), **self.further}
         prepared = prepare(manifest, pictures, checked_parameters(manifest, {}), self.limits, size)
         check_tiles(prepared, 1, self.most_tiled_pixels)
-        return encode(finish(prepared, run(manifest, prepared, self.options.seed, self.session), size), self.media_type)
+        latent = seed_latent(manifest, self.options.seed)
+        return encode(finish(prepared, run(manifest, prepared, latent, self.session), size), self.media_type)
 
     def _main(self, content: bytes) -> bytes | Picture:
         if self.tracer is None:

@@ -20,9 +20,9 @@ from typing import Literal, ParamSpec, TypeVar
 from server.catalog import Catalog, Entry
 from server.errors import DeadlinePassedError, ModelError, ModelFailedError, QueueFullError, ShuttingDownError
 from server.metrics import Metrics
-from server.session import Array, Feeds, Session
+from server.session import Array, Session
 from server.turnstile import Turnstile
-from server.worker import RETRY_SECONDS, Job, Outcome, Times, Worker
+from server.worker import RETRY_SECONDS, Job, Outcome, Prepare, Times, Worker
 
 log = logging.getLogger(__name__)
 
@@ -146,13 +146,13 @@ class Engine:
         """When work that is asked for now is too late, in the event loop's time."""
         return asyncio.get_running_loop().time() + self._limits.deadline_seconds
 
-    async def submit(self, model_id: str, client: str, prepare: Callable[[], Feeds], deadline: float | None = None) -> Outcome:
+    async def submit(self, model_id: str, client: str, prepare: Prepare, deadline: float | None = None) -> Outcome:
         """Makes one image at the client's turn.
 
         Args:
             model_id: A model of the catalogue.
             client: Whose turn it uses up.
-            prepare: Makes the graph's inputs; called in the worker's thread when the turn comes.
+            prepare: Makes the graph's inputs; called in the worker's thread, with its session, when the turn comes.
             deadline: Of several steps together; that of this one alone when absent.
 
         Raises:
@@ -163,9 +163,7 @@ class Engine:
         async with self._loaded(self._slots[model_id], deadline) as worker:
             return await self._run(worker, Job(client, prepare, *_future()), deadline)
 
-    async def submit_parts(
-        self, model_id: str, client: str, parts: Iterable[Callable[[], Feeds]], lay: Callable[[Array], None]
-    ) -> Times:
+    async def submit_parts(self, model_id: str, client: str, parts: Iterable[Prepare], lay: Callable[[Array], None]) -> Times:
         """Makes the parts of one picture, each at a turn of the client's own, all before one deadline.
 
         Only as many parts as share a run wait at a time, so that others who come from the same address wait no longer for them.

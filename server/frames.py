@@ -37,6 +37,9 @@ class FrameHeader(BaseModel):
     id: int = Field(ge=0, le=2**53)
     inputs: list[FrameInput] = Field(min_length=1, max_length=16)
     seed: int | None = None
+    mix: Any = None
+    """Checked by `latents.py`, which can tell what is wrong with which term."""
+
     params: dict[str, float | bool] = Field(default_factory=dict)
     type: str = Field("image/jpeg", max_length=64)
 

@@ -31,12 +31,13 @@ from server.errors import (
 )
 from server.frames import Frame, FrameError, build_frame, parse_frame
 from server.imaging import MEDIA_TYPES, ImageLimits, Pixels, encode
+from server.latents import SEED_LIMIT, Mix, checked_mix, made_latent
 from server.logs import request_id
 from server.manifest import Manifest
 from server.metrics import Metrics
 from server.problems import internal_error
-from server.session import Feeds
-from server.translator import SEED_LIMIT, Prepared, checked_parameters, checked_whole, feeds, finish, input_name, prepare
+from server.session import Feeds, Session
+from server.translator import Prepared, checked_parameters, checked_whole, feeds, finish, input_name, prepare
 from server.worker import RETRY_SECONDS, Outcome
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class _Taken:
 
     frame: Frame
     seed: int
+    mix: Mix | None
     prepared: Prepared
     superseded: int
 
@@ -302,7 +304,7 @@ class _Turn:
         self.frame: Frame | None = None
         self.taken: _Taken | None = None
 
-    def take(self) -> Feeds:
+    def take(self, _: Session) -> Feeds:
         """Empties the slot and makes the graph's inputs from the newest frame."""
         manifest = self._manifest
         self.frame, superseded = self._mailbox.take()
@@ -311,9 +313,10 @@ class _Turn:
             raise BadParameterError(f"'type' is '{header.type}'; it must be one of {', '.join(MEDIA_TYPES)}.", parameter="type")
         seed = secrets.randbelow(SEED_LIMIT) if header.seed is None else checked_whole("seed", header.seed, 0, SEED_LIMIT - 1)
         pictures = {input_name(manifest, name): content for name, content in self.frame.pictures.items()}
+        mix = None if header.mix is None else checked_mix(manifest, header.mix)
         prepared = prepare(manifest, pictures, checked_parameters(manifest, header.params), self._limits)
-        self.taken = _Taken(self.frame, seed, prepared, superseded)
-        return feeds(manifest, prepared, seed)
+        self.taken = _Taken(self.frame, seed, mix, prepared, superseded)
+        return feeds(manifest, prepared, made_latent(manifest, seed, mix))
 
 
 @dataclass(frozen=True)
@@ -336,6 +339,7 @@ def _build_answer(taken: _Taken, outcome: Outcome) -> _Answer:
     answer = {
         "id": header.id,
         "seed": taken.seed,
+        "mix": str(taken.mix) if taken.mix else None,
         "type": header.type,
         "width": picture.shape[1],
         "height": picture.shape[0],

@@ -7,7 +7,7 @@ its tools from it. This module only describes and validates; it never opens a mo
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -31,7 +31,7 @@ RelativePath = Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMEN
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """Digest of a file, in lower-case hexadecimal digits."""
 
-STYLE_NAME = "style"
+STYLE_NAME: Final = "style"
 """What a picture is called whose style is wanted."""
 
 Translated = Annotated[dict[str, str], Field(min_length=1)]
@@ -204,9 +204,9 @@ class Latent(_Strict):
 class Encode(_Strict):
     """A second graph beside the first, `encode.onnx`: from a picture to the latent that stands for it.
 
-    It takes the picture as its only input and gives `float32 (N, *latent.shape)`. Given that latent and each parameter's default,
-    the model's own graph gives the picture back as nearly as it can; given another main input, it gives that input in the
-    picture's style.
+    It takes the picture as its only input and gives `float32 (N, *latent.shape)`. Given that latent and each parameter's
+    default, the model's own graph gives the picture back as nearly as it can; given another main input, it gives that input in
+    the picture's style.
     """
 
     input: ImageInput = Field(description="The picture; always called `style`.")

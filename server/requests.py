@@ -26,13 +26,13 @@ from server.errors import (
     UnsupportedMediaTypeError,
 )
 from server.imaging import MEDIA_TYPES, PHOTO_TYPES
+from server.latents import SEED_LIMIT, Mix, checked_mix
 from server.manifest import Manifest
 from server.negotiation import choose_media_type
 from server.schemas import TranslateBody
 from server.tracing import PHOTO, PREFIX, Trace, checked_trace
 from server.translator import (
     MAX_VARIATIONS,
-    SEED_LIMIT,
     SizeMode,
     checked_parameters,
     checked_whole,
@@ -82,6 +82,7 @@ class TranslateCall:
     media_type: str
     size: SizeMode
     trace: Trace | None = None
+    mix: Mix | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,17 @@ def _finish_call(
     given_seed = parameters.pop("seed", None)
     seed = secrets.randbelow(SEED_LIMIT) if given_seed is None else checked_whole("seed", given_seed, 0, SEED_LIMIT - 1)
     seeds = tuple((seed + offset) % SEED_LIMIT for offset in range(count))
-    return TranslateCall(pictures, checked_parameters(models.model, parameters), seeds, media_type, size, trace)
+    mix = _mix(parameters.pop("mix", None), models.model, count)
+    return TranslateCall(pictures, checked_parameters(models.model, parameters), seeds, media_type, size, trace, mix)
+
+
+def _mix(given: object, manifest: Manifest, count: int) -> Mix | None:
+    if given is None:
+        return None
+    mix = checked_mix(manifest, given)
+    if count > 1:
+        raise BadParameterError(f"'mix' is {mix}, one latent, and 'n' is {count}; leave one of them out.", parameter="mix")
+    return mix
 
 
 def _without_trace(values: Mapping[str, object]) -> dict[str, object]:
@@ -221,7 +232,7 @@ def _from_json(body: bytes, manifest: Manifest) -> _Given:
         raise _json_error(error) from None
     values: dict[str, object] = dict(call.params)
     values |= {f"{PREFIX}{name}": value for name, value in call.trace.items()}
-    values |= {name: getattr(call, name) for name in ("seed", "n") if name in call.model_fields_set}
+    values |= {name: getattr(call, name) for name in ("seed", "n", "mix") if name in call.model_fields_set}
     values |= {"from": call.from_}
     given = _Given(values={name: value for name, value in values.items() if value is not None})
     texts = [("image", call.image)] if call.image is not None else []
@@ -258,7 +269,7 @@ async def _parse_multipart(headers: Headers, body: bytes, models: Models) -> _Gi
         yield body
 
     manifest, tracer = models.model, models.tracer
-    expected = len(manifest.inputs) + len(manifest.parameters) + (len(tracer.parameters) if tracer else 0) + 3
+    expected = len(manifest.inputs) + len(manifest.parameters) + (len(tracer.parameters) if tracer else 0) + 4
     parser = MultiPartParser(
         headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
     )

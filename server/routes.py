@@ -30,7 +30,8 @@ from server.translator import keeps_size
 ServiceOf = Annotated[Service, Depends(request_service)]
 
 EXPOSED_HEADERS = (
-    "X-Model", "X-Seed", "X-Request-ID", "X-Fit", "X-Palette-Snapped", "X-Traced-By", "Server-Timing", "Retry-After",
+    "X-Model", "X-Seed", "X-Mix", "X-Request-ID", "X-Fit", "X-Palette-Snapped", "X-Traced-By", "Server-Timing",
+    "Retry-After",
 )  # fmt: skip
 CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; it is what the log and the metrics show for a caller who went away."""
@@ -74,6 +75,12 @@ _TRANSLATE_BODY: dict[str, Any] = {
     },
     "parameters": [
         {"name": "seed", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
+        {
+            "name": "mix",
+            "in": "query",
+            "description": "In place of the seed's latent several mixed: up to 16 seeds with weights, 7:0.6,12:0.4.",
+            "schema": {"type": "string"},
+        },
         {"name": "n", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 16, "default": 1}},
         {"name": "format", "in": "query", "schema": {"type": "string", "enum": ["png", "jpeg", "webp", "json"]}},
         {"name": "size", "in": "query", "schema": {"type": "string", "enum": ["model", "original"]}},
@@ -194,6 +201,7 @@ def _json_answer(manifest: Manifest, translation: Translation) -> tuple[Response
             mode=translation.prepared.mode, scale=round(translation.prepared.fit.scale, 6), box=translation.prepared.fit.box
         ),
         palette_snapped=translation.prepared.palette_snapped,
+        mix=translation.mix,
         traced_by=translation.traced_by,
         timings=timings,
     )
@@ -210,6 +218,8 @@ def _headers(manifest: Manifest, translation: Translation, timings: dict[str, fl
         "Cache-Control": "no-store",
         "Vary": "Accept",
     }
+    if translation.mix:
+        headers["X-Mix"] = translation.mix
     if snapped is not None:
         headers["X-Palette-Snapped"] = f"{snapped:g}"
     if translation.traced_by:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+_MIX_TERM = {
+    "type": "object",
+    "properties": {
+        "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+        "style": {"const": True},
+        "weight": {"type": "number", "minimum": 0, "default": 1},
+    },
+    "additionalProperties": False,
+}
+MixField = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _MIX_TERM, "maxItems": 16}]})
+]
+"""Checked by `latents.py`, which can tell what is wrong with which term."""
 
 
 class TranslateBody(BaseModel):
@@ -15,6 +29,7 @@ class TranslateBody(BaseModel):
     image: str | None = Field(None, description="The main input: base64 or a data URL.")
     inputs: dict[str, str] = Field(default_factory=dict, description="Inputs by name: base64 or data URLs.")
     seed: int | None = Field(None, description="0 to 4294967295; drawn and told when absent.")
+    mix: MixField = Field(None, description="In place of the seed's latent several mixed: `7:0.6,12:0.4`, or a list of terms.")
     n: int = Field(1, description="Variations, 1 to 16; their seeds are seed, seed + 1, ...")
     params: dict[str, float | bool] = Field(default_factory=dict, description="The model's parameters by name.")
     from_: str | None = Field(
@@ -47,6 +62,7 @@ class TranslateAnswer(BaseModel):
     height: int
     fit: FitBody
     palette_snapped: float | None = Field(description="Share of pixels that were off the palette; null without labels.")
+    mix: str | None = Field(description="What the latent was mixed of, as text; null where it is the seed's.")
     traced_by: str | None = Field(description="Id of the model that made lines of the photo; null unless `from` was asked for.")
     timings: dict[str, float] = Field(description="Milliseconds: decode, queue, infer, encode; trace where a photo was traced.")
 

@@ -9,22 +9,27 @@ import asyncio
 import functools
 import itertools
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from server.engine import Engine
 from server.errors import BadParameterError
 from server.imaging import ImageLimits, Picture, Pixels, check_format_holds, sheet_size
+from server.latents import Mix, made_latent, seed_latent
 from server.manifest import Manifest
 from server.requests import TranslateCall
 from server.service import Service
+from server.session import Array, Feeds, Session
 from server.tiles import Mosaic
 from server.tracing import Trace, prepare_trace, traced_lines
 from server.translator import Prepared, check_present, check_tiles, feeds, finish, prepare, tile_feeds
 from server.worker import Outcome
 
 T = TypeVar("T")
+
+LatentMaker = Callable[[Session], Array | None]
+"""Makes the latent of one picture, in the worker's thread."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,11 @@ class Translation:
     @property
     def seeds(self) -> tuple[int, ...]:
         return self.call.seeds
+
+    @property
+    def mix(self) -> str | None:
+        """What the latent was mixed of, as text that a request may say again; None where it is the seed's."""
+        return str(self.call.mix) if self.call.mix else None
 
     def pictures(self) -> list[Pixels]:
         """What the caller gets, one picture a seed."""
@@ -91,8 +101,9 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     _check_answer_size(call, prepared.fit.original_width, prepared.fit.original_height, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
     check_tiles(prepared, len(seeds), service.settings.max_tiled_pixels)
+    latents = [functools.partial(_latent, manifest, seed, call.mix) for seed in seeds]
     run = _run_tiles if prepared.grid else functools.partial(_run_whole, deadline=deadline)
-    outcomes = await run(engine, manifest, prepared, seeds, client)
+    outcomes = await run(engine, manifest, prepared, latents, client)
     return Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms, traced)
 
 
@@ -107,30 +118,39 @@ async def _trace(
         given = await engine.offload(prepare_trace, trace, manifest, photo, service.image_limits)
         _check_answer_size(call, given.width, given.height, service.image_limits)
         decode_ms = (time.perf_counter() - started) * 1000
-        outcome = await engine.submit(tracer.id, client, lambda: feeds(tracer, given.prepared, call.seeds[0]), deadline)
+        latent = seed_latent(tracer, call.seeds[0])
+        outcome = await engine.submit(tracer.id, client, lambda _: feeds(tracer, given.prepared, latent), deadline)
         started = time.perf_counter()
         picture = await engine.offload(traced_lines, trace, given, outcome.image)
     return _Traced(picture, outcome, decode_ms + (time.perf_counter() - started) * 1000)
 
 
+def _latent(manifest: Manifest, seed: int, mix: Mix | None, _: Session) -> Array | None:
+    return made_latent(manifest, seed, mix)
+
+
 async def _run_whole(
-    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str, deadline: float
+    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentMaker], client: str, deadline: float
 ) -> tuple[Outcome, ...]:
-    made = [functools.partial(feeds, manifest, prepared, seed) for seed in seeds]
-    jobs = [engine.submit(manifest.id, client, make, deadline) for make in made]
+    make = functools.partial(feeds, manifest, prepared)
+    jobs = [engine.submit(manifest.id, client, functools.partial(_feeds, make, latent), deadline) for latent in latents]
     return tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
 
 
+def _feeds(make: Callable[[Array | None], Feeds], latent: LatentMaker, session: Session) -> Feeds:
+    return make(latent(session))
+
+
 async def _run_tiles(
-    engine: Engine, manifest: Manifest, prepared: Prepared, seeds: Sequence[int], client: str
+    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentMaker], client: str
 ) -> tuple[Outcome, ...]:
     """One picture after another, all before one deadline; the time that all took is told in equal shares."""
     assert prepared.grid is not None
-    mosaics = [Mosaic(prepared.grid) for _ in seeds]
+    mosaics = [Mosaic(prepared.grid) for _ in latents]
     places = itertools.chain.from_iterable(itertools.repeat(mosaic, len(prepared.grid)) for mosaic in mosaics)
-    parts = itertools.chain.from_iterable(tile_feeds(manifest, prepared, seed) for seed in seeds)
+    parts = (functools.partial(_feeds, tile, latent) for latent in latents for tile in tile_feeds(manifest, prepared))
     times = await engine.submit_parts(manifest.id, client, parts, lambda tile: next(places).lay(tile))
-    share = len(seeds)
+    share = len(latents)
     return tuple(
         Outcome(mosaic.picture, times.prepare_ms / share, times.queue_ms, times.infer_ms / share) for mosaic in mosaics
     )

@@ -45,12 +45,12 @@ from server.imaging import (
     to_rgba,
     with_channels,
 )
+from server.latents import seed_latent
 from server.luma import recompose
-from server.manifest import Compose, ImageInput, InputKind, LatentDistribution, Manifest, Parameter, Size
+from server.manifest import Compose, ImageInput, InputKind, Manifest, Parameter, Size
 from server.session import Array, Feeds, OrtSession, Session, SessionOptions
 from server.tiles import Mosaic, TileGrid, tile_grid
 
-SEED_LIMIT = 2**32
 MAX_VARIATIONS = 16
 MAIN_INPUT_ALIASES = ("image", "file")
 
@@ -286,39 +286,46 @@ def _pixels(picture: Picture, fit: Fit, spec: ImageInput) -> tuple[Pixels, float
     return np.concatenate([with_channels(resize(band, fit, Image.Resampling.LANCZOS)) for band in bands], axis=2), None
 
 
-def feeds(manifest: Manifest, prepared: Prepared, seed: int) -> dict[str, Array]:
-    """The graph's inputs for one image, batch axis included."""
-    batch: dict[str, Array] = {name: pixels[None] for name, pixels in prepared.images.items()}
+def feeds(manifest: Manifest, prepared: Prepared, latent: Array | None) -> dict[str, Array]:
+    """The graph's inputs for one image, batch axis included; `latent` is None for a model without."""
+    images: dict[str, Array] = {name: pixels[None] for name, pixels in prepared.images.items()}
+    return images | _numbers(manifest, prepared, latent)
+
+
+def _numbers(manifest: Manifest, prepared: Prepared, latent: Array | None) -> dict[str, Array]:
+    """The inputs that are no pictures."""
+    numbers: dict[str, Array] = {name: np.full((1, 1), value, np.float32) for name, value in prepared.parameters.items()}
     if manifest.latent:
-        batch[manifest.latent.name] = draw_latent(manifest.latent.shape, manifest.latent.distribution, seed)[None]
-    for name, value in prepared.parameters.items():
-        batch[name] = np.full((1, 1), value, np.float32)
-    return batch
+        assert latent is not None
+        numbers[manifest.latent.name] = latent[None]
+    return numbers
 
 
-def tile_feeds(manifest: Manifest, prepared: Prepared, seed: int) -> Iterator[Callable[[], Feeds]]:
-    """The graph's inputs for each tile of one image, in the grid's order, cut when they are called for.
+def tile_feeds(manifest: Manifest, prepared: Prepared) -> Iterator[Callable[[Array | None], Feeds]]:
+    """Makers of the graph's inputs for each tile of one image, in the grid's order, which cut when they are called.
 
-    All tiles get the same latent and parameters: what they make differently would not fit together.
+    Each is to be given the same latent: what tiles make differently would not fit together.
     """
     assert prepared.grid is not None
-    whole = feeds(manifest, prepared, seed)
     for rows, columns in prepared.grid.windows():
-        yield functools.partial(_cut_tile, whole, prepared.images, rows, columns)
+        yield functools.partial(_cut_tile, manifest, prepared, rows, columns)
 
 
-def _cut_tile(whole: Feeds, images: Mapping[str, Pixels], rows: slice, columns: slice) -> dict[str, Array]:
-    return {name: np.ascontiguousarray(value[:, rows, columns]) if name in images else value for name, value in whole.items()}
+def _cut_tile(manifest: Manifest, prepared: Prepared, rows: slice, columns: slice, latent: Array | None) -> Feeds:
+    images: dict[str, Array] = {
+        name: np.ascontiguousarray(pixels[None, rows, columns]) for name, pixels in prepared.images.items()
+    }
+    return images | _numbers(manifest, prepared, latent)
 
 
-def run(manifest: Manifest, prepared: Prepared, seed: int, session: Session) -> Pixels:
+def run(manifest: Manifest, prepared: Prepared, latent: Array | None, session: Session) -> Pixels:
     """The graph's picture, here and now: of the whole, or laid together from tiles."""
     if prepared.grid is None:
-        picture: Pixels = session.run(feeds(manifest, prepared, seed))[0]
+        picture: Pixels = session.run(feeds(manifest, prepared, latent))[0]
         return picture
     mosaic = Mosaic(prepared.grid)
-    for tile in tile_feeds(manifest, prepared, seed):
-        mosaic.lay(session.run(tile())[0])
+    for tile in tile_feeds(manifest, prepared):
+        mosaic.lay(session.run(tile(latent))[0])
     return mosaic.picture
 
 
@@ -338,14 +345,6 @@ def check_tiles(prepared: Prepared, variations: int, most_pixels: int) -> None:
         tiles=tiles,
         limit=most_pixels,
     )
-
-
-def draw_latent(shape: tuple[int, ...], distribution: LatentDistribution, seed: int) -> Array:
-    """The random input for `seed`; docs/protocol.md tells how, so that others can make the same picture."""
-    generator = np.random.default_rng(seed)
-    if distribution is LatentDistribution.NORMAL:
-        return generator.standard_normal(shape, dtype=np.float32)
-    return generator.integers(0, 2, shape).astype(np.float32)
 
 
 def finish(prepared: Prepared, image: Pixels, size: SizeMode) -> Pixels:
@@ -386,7 +385,7 @@ def self_test(entry: Entry, session: Session, limits: ImageLimits) -> None:
         expected = open_image(_read(entry, golden.output), limits).image
     except ApiError as error:
         raise ModelError(f"the golden pair cannot be used: {error.detail}") from None
-    image = session.run(feeds(entry.manifest, prepared, golden.seed))[0]
+    image = session.run(feeds(entry.manifest, prepared, seed_latent(entry.manifest, golden.seed)))[0]
     wanted = with_channels(expected.convert("L" if image.shape[2] == 1 else "RGB"))
     if wanted.shape != image.shape:
         raise ModelError(f"the golden output is {wanted.shape}, but the graph gives {image.shape}.")

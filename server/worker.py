@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 
+Prepare = Callable[[Session], Feeds]
+"""Makes the graph's inputs for one image, with the help of the session where a style has to be encoded."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -61,7 +64,7 @@ class Job:
     """
 
     client: str
-    prepare: Callable[[], Feeds]
+    prepare: Prepare
     future: asyncio.Future[Outcome]
     loop: asyncio.AbstractEventLoop
     request_id: str = field(default_factory=request_id.get)
@@ -153,7 +156,7 @@ class Worker:
 
     def _work(self) -> None:
         while jobs := self._next():
-            ready = [(job, feeds) for job in jobs if (feeds := _prepared(job)) is not None]
+            ready = [(job, feeds) for job in jobs if (feeds := _prepared(job, self.session)) is not None]
             for group in _alike(ready):
                 self._run(group)
 
@@ -190,13 +193,13 @@ def _tell_failure(jobs: list[Job], fault: Exception) -> None:
         _settle(job, error)
 
 
-def _prepared(job: Job) -> Feeds | None:
+def _prepared(job: Job, session: Session) -> Feeds | None:
     """The job's feeds; None when it was cancelled, or is answered with the error it met."""
     if job.future.cancelled():
         return None
     job.started_at = time.perf_counter()
     try:
-        feeds = job.prepare()
+        feeds = job.prepare(session)
     except ApiError as error:
         _settle(job, error)
         return None

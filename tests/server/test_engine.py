@@ -66,7 +66,7 @@ async def test_a_model_is_loaded_by_its_first_request(catalog: Catalog) -> None:
     loader = Loader()
     async with running(catalog, loader) as engine:
         assert engine.state("copy").status == "idle"
-        outcome = await engine.submit("copy", "me", lambda: numbered(3))
+        outcome = await engine.submit("copy", "me", lambda _: numbered(3))
         assert outcome.image.tolist() == [3]
         assert engine.state("copy").status == "ready"
 
@@ -75,7 +75,7 @@ async def test_requests_that_come_together_load_once(catalog: Catalog) -> None:
     loader = Loader()
     loader.gate.clear()
     async with running(catalog, loader) as engine:
-        tasks = [asyncio.create_task(engine.submit("copy", "me", lambda: numbered(1))) for _ in range(5)]
+        tasks = [asyncio.create_task(engine.submit("copy", "me", lambda _: numbered(1))) for _ in range(5)]
         await asyncio.sleep(0.01)
         loader.gate.set()
         await asyncio.gather(*tasks)
@@ -86,9 +86,9 @@ async def test_the_model_unused_for_longest_gives_way(catalog: Catalog) -> None:
     loader = Loader()
     async with running(catalog, loader) as engine:
         for model in ("copy", "photo", "copy", "noise"):
-            await engine.submit(model, "me", lambda: numbered(1))
+            await engine.submit(model, "me", lambda _: numbered(1))
         assert [engine.state(model).status for model in ("copy", "photo", "noise")] == ["ready", "idle", "ready"]
-        await engine.submit("photo", "me", lambda: numbered(1))
+        await engine.submit("photo", "me", lambda _: numbered(1))
         assert loader.loaded == ["copy", "photo", "noise", "photo"]
         assert engine.state("copy").status == "idle"
 
@@ -96,9 +96,9 @@ async def test_the_model_unused_for_longest_gives_way(catalog: Catalog) -> None:
 async def test_a_model_in_use_is_never_unloaded(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader, max_loaded_models=1) as engine:
-        busy = asyncio.create_task(engine.submit("copy", "me", lambda: numbered(1)))
+        busy = asyncio.create_task(engine.submit("copy", "me", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
-        waiting = asyncio.create_task(engine.submit("photo", "me", lambda: numbered(2)))
+        waiting = asyncio.create_task(engine.submit("photo", "me", lambda _: numbered(2)))
         await asyncio.sleep(0.05)
         assert loader.loaded == ["copy"]
         loader.sessions["copy"].open()
@@ -113,11 +113,11 @@ async def test_waiting_for_a_place_in_memory_ends_at_the_deadline(catalog: Catal
     loader = Loader(is_open=False)
     async with running(catalog, loader, max_loaded_models=1, deadline_seconds=0.5) as engine:
         await engine.preload()
-        busy = asyncio.create_task(engine.submit("copy", "me", lambda: numbered(1)))
+        busy = asyncio.create_task(engine.submit("copy", "me", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
         await loader.sessions["copy"].running()
         with pytest.raises(DeadlinePassedError, match=r"No place for 'photo' in memory came within 0\.5 seconds"):
-            await engine.submit("photo", "me", lambda: numbered(2))
+            await engine.submit("photo", "me", lambda _: numbered(2))
         loader.sessions["copy"].open()
         await busy
 
@@ -128,7 +128,7 @@ async def test_a_load_that_fails_is_told_and_not_repeated_at_once(catalog: Catal
     async with running(catalog, loader) as engine:
         for _ in range(3):
             with pytest.raises(ModelFailedError, match="'copy' could not be loaded: its weights are missing") as caught:
-                await engine.submit("copy", "me", lambda: numbered(1))
+                await engine.submit("copy", "me", lambda _: numbered(1))
             assert 1 <= (caught.value.retry_after or 0) <= engine_module.FAILURE_SECONDS
         assert loader.loaded == ["copy"]
         assert engine.state("copy") == engine_module.ModelState("failed", "its weights are missing.")
@@ -140,9 +140,9 @@ async def test_a_load_that_failed_is_tried_again_later(catalog: Catalog, monkeyp
     loader.faults["copy"] = OSError("the disk is away")
     async with running(catalog, loader) as engine:
         with pytest.raises(ModelFailedError, match="OSError: the disk is away"):
-            await engine.submit("copy", "me", lambda: numbered(1))
+            await engine.submit("copy", "me", lambda _: numbered(1))
         loader.faults.clear()
-        await engine.submit("copy", "me", lambda: numbered(1))
+        await engine.submit("copy", "me", lambda _: numbered(1))
         assert engine.state("copy").status == "ready"
 
 
@@ -159,7 +159,7 @@ async def test_clients_take_turns(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader) as engine:
         plan = [("greedy", number) for number in range(4)] + [("modest", 100)]
-        tasks = [asyncio.create_task(engine.submit("copy", who, lambda n=n: numbered(n))) for who, n in plan]
+        tasks = [asyncio.create_task(engine.submit("copy", who, lambda _, n=n: numbered(n))) for who, n in plan]
         await until(lambda: engine.queue_depths().get("copy") == 4)
         loader.sessions["copy"].open()
         await asyncio.gather(*tasks)
@@ -170,11 +170,11 @@ async def test_waiting_for_a_turn_ends_at_the_deadline_while_the_worker_is_busy(
     loader = Loader(is_open=False)
     async with running(catalog, loader, max_loaded_models=1, deadline_seconds=0.5) as engine:
         await engine.preload()
-        first = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(1)))
+        first = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
         await loader.sessions["copy"].running()
         with pytest.raises(DeadlinePassedError, match=r"No turn came within 0\.5 seconds"):
-            await engine.submit("copy", "b", lambda: numbered(2))
+            await engine.submit("copy", "b", lambda _: numbered(2))
         loader.sessions["copy"].open()
         assert (await first).image.tolist() == [1], "a run that has begun is not late"
         assert loader.sessions["copy"].runs == [[1]]
@@ -183,10 +183,10 @@ async def test_waiting_for_a_turn_ends_at_the_deadline_while_the_worker_is_busy(
 async def test_a_caller_who_leaves_is_taken_out_of_the_queue(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader) as engine:
-        first = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(1)))
+        first = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
         await loader.sessions["copy"].running()
-        second = asyncio.create_task(engine.submit("copy", "b", lambda: numbered(2)))
+        second = asyncio.create_task(engine.submit("copy", "b", lambda _: numbered(2)))
         await until(lambda: engine.queue_depths()["copy"] == 1)
         second.cancel()
         await until(lambda: engine.queue_depths()["copy"] == 0)
@@ -221,12 +221,12 @@ async def test_a_queue_of_one_admits_one(catalog: Catalog) -> None:
 async def test_draining_finishes_what_is_under_way_and_takes_no_more(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader) as engine:
-        first = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(1)))
+        first = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
         await loader.sessions["copy"].running()
         engine.drain()
         with pytest.raises(ShuttingDownError):
-            await engine.submit("copy", "a", lambda: numbered(2))
+            await engine.submit("copy", "a", lambda _: numbered(2))
         closing = asyncio.create_task(engine.close(5))
         await asyncio.sleep(0.05)
         assert not closing.done()
@@ -238,10 +238,10 @@ async def test_draining_finishes_what_is_under_way_and_takes_no_more(catalog: Ca
 async def test_what_outlasts_the_grace_is_refused(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader) as engine:
-        running_one = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(1)))
+        running_one = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
         await loader.sessions["copy"].running()
-        waiting = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(2)))
+        waiting = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(2)))
         await until(lambda: engine.queue_depths()["copy"] == 1)
         closing = asyncio.create_task(engine.close(0.05))
         with pytest.raises(ShuttingDownError):
@@ -254,9 +254,9 @@ async def test_what_outlasts_the_grace_is_refused(catalog: Catalog) -> None:
 async def test_closing_while_a_load_waits_for_room_does_not_hang(catalog: Catalog) -> None:
     loader = Loader(is_open=False)
     async with running(catalog, loader, max_loaded_models=1) as engine:
-        busy = asyncio.create_task(engine.submit("copy", "a", lambda: numbered(1)))
+        busy = asyncio.create_task(engine.submit("copy", "a", lambda _: numbered(1)))
         await until(lambda: "copy" in loader.sessions)
-        blocked = asyncio.create_task(engine.submit("photo", "a", lambda: numbered(1)))
+        blocked = asyncio.create_task(engine.submit("photo", "a", lambda _: numbered(1)))
         await asyncio.sleep(0.02)
         closing = asyncio.create_task(engine.close(0.05))
         await asyncio.sleep(0.1)

@@ -67,6 +67,7 @@ def test_a_frame_is_answered_with_a_picture(client: TestClient, cat: bytes) -> N
     assert set(timings) == {"decode", "queue", "infer", "encode"}
     assert answer.header == {
         "id": 17, "seed": 7, "type": "image/png", "width": 16, "height": 16, "superseded": 0, "palette_snapped": None,
+        "mix": None,
     }  # fmt: skip
     np.testing.assert_array_equal(pixels(answer.picture), pixels(cat))
 

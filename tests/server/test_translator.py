@@ -9,13 +9,13 @@ from PIL import Image
 from server.catalog import read_entry
 from server.errors import BadParameterError, MissingInputError, UnknownInputError
 from server.imaging import ImageLimits
-from server.manifest import LatentDistribution, Manifest
+from server.latents import seed_latent
+from server.manifest import Manifest
 from server.providers import PROVIDERS
 from server.session import SessionOptions
 from server.translator import (
     checked_parameters,
     checked_whole,
-    draw_latent,
     feeds,
     finish,
     input_name,
@@ -31,29 +31,6 @@ LIMITS = ImageLimits(10**7, 10**4)
 @pytest.fixture(scope="module")
 def manifests(models_dir: Path) -> dict[str, Manifest]:
     return {folder.name: read_entry(folder).manifest for folder in models_dir.iterdir()}
-
-
-def test_a_seed_gives_the_same_latent_every_time() -> None:
-    for distribution in LatentDistribution:
-        first, again, other = (draw_latent((4, 4), distribution, seed) for seed in (5, 5, 6))
-        np.testing.assert_array_equal(first, again)
-        assert (first != other).any()
-        assert first.dtype == np.float32
-
-
-def test_latents_are_drawn_as_the_protocol_says() -> None:
-    np.testing.assert_array_equal(
-        draw_latent((2, 3), LatentDistribution.BERNOULLI, 7), np.random.default_rng(7).integers(0, 2, (2, 3)).astype(np.float32)
-    )
-    np.testing.assert_array_equal(
-        draw_latent((2, 3), LatentDistribution.NORMAL, 7), np.random.default_rng(7).standard_normal((2, 3), dtype=np.float32)
-    )
-
-
-def test_bernoulli_is_a_fair_coin() -> None:
-    drawn = draw_latent((10_000,), LatentDistribution.BERNOULLI, 1)
-    assert set(drawn) == {0.0, 1.0}
-    assert abs(drawn.mean() - 0.5) < 0.02  # four standard deviations
 
 
 def test_image_and_file_mean_the_main_input(manifests: dict[str, Manifest]) -> None:
@@ -126,7 +103,7 @@ def test_an_optional_input_that_is_missing_is_empty(manifests: dict[str, Manifes
 def test_feeds_hold_every_input_with_a_batch_axis(manifests: dict[str, Manifest]) -> None:
     manifest = manifests["noise"]
     prepared = prepare(manifest, {"lines": png(models.cat_drawing(16))}, {"strength": 0.5}, LIMITS)
-    assert {name: value.shape for name, value in feeds(manifest, prepared, 1).items()} == {
+    assert {name: value.shape for name, value in feeds(manifest, prepared, seed_latent(manifest, 1)).items()} == {
         "lines": (1, 16, 16, 1),
         "latent": (1, 16, 16, 1),
         "strength": (1, 1),

@@ -7,14 +7,14 @@ import pytest
 
 from server.errors import BadImageError, ModelFailedError, ShuttingDownError
 from server.logs import request_id
-from server.session import Feeds
+from server.session import Feeds, Session
 from server.worker import FairQueue, Job, Outcome, Worker
 from tests.server.fake import FakeSession, numbered
 
 
 def job(client: str, number: int = 0) -> Job:
     loop = asyncio.get_running_loop()
-    return Job(client, lambda: numbered(number), loop.create_future(), loop)
+    return Job(client, lambda _: numbered(number), loop.create_future(), loop)
 
 
 async def values(jobs: list[Job]) -> list[int]:
@@ -73,7 +73,7 @@ async def test_pictures_of_different_sizes_do_not_share_a_run() -> None:
     worker = Worker("m", session)
     loop = asyncio.get_running_loop()
 
-    def wide() -> Feeds:
+    def wide(_: Session) -> Feeds:
         return {"x": np.full((1, 2), 7)}
 
     first, small = job("a", 1), job("b", 2)
@@ -93,10 +93,10 @@ async def test_an_input_that_fails_hurts_nobody_else() -> None:
     worker = Worker("m", session)
     loop = asyncio.get_running_loop()
 
-    def refuse() -> Feeds:
+    def refuse(_: Session) -> Feeds:
         raise BadImageError("Not an image at all.")
 
-    def crash() -> Feeds:
+    def crash(_: Session) -> Feeds:
         raise ZeroDivisionError
 
     refused, crashed, fine = (
