@@ -29,6 +29,7 @@ from server.service import Service
 from server.session import Session, SessionOptions, installed_distributions, runtime_version, why_unusable
 from server.settings import Settings
 from server.site import site_router
+from server.styles import Styles
 from server.tracing import choose_tracer
 from server.translator import load_session
 
@@ -100,9 +101,10 @@ def _make_service(settings: Settings, load: Callable[[Entry], Session] | None) -
         _engine_limits(settings),
         metrics,
     )
-    live = LiveHub(engine, metrics, _live_limits(settings), choice.device)
+    styles = Styles()
+    live = LiveHub(engine, metrics, styles, _live_limits(settings), choice.device)
     _log_start(catalog, choice, threads)
-    return Service(version(), settings, catalog, choice, threads, engine, live, metrics, tracer)
+    return Service(version(), settings, catalog, choice, threads, engine, live, metrics, styles, tracer)
 
 
 def _engine_limits(settings: Settings) -> EngineLimits:

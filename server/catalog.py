@@ -15,6 +15,7 @@ from server.errors import ConfigurationError, ModelError, UnknownModelError
 from server.manifest import Manifest
 
 MODEL_FILE = "model.onnx"
+ENCODE_FILE = "encode.onnx"
 MANIFEST_FILE = "manifest.json"
 PREVIEW_FILE = "preview.png"
 CARD_FILE = "README.md"
@@ -34,6 +35,11 @@ class Entry:
     @property
     def graph(self) -> Path:
         return self.folder / MODEL_FILE
+
+    @property
+    def encoder(self) -> Path | None:
+        """The graph that encodes styles, for a model that takes them."""
+        return self.folder / ENCODE_FILE if self.manifest.encode else None
 
     def file(self, relative: str) -> Path | None:
         """A file of the folder, or None when it is missing or lies outside by a link."""
@@ -145,17 +151,20 @@ def read_entry(folder: Path) -> Entry:
         raise ModelError(f"{MANIFEST_FILE} is not valid: {_describe(error)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{MANIFEST_FILE} cannot be read: {error}.") from None
-    _check_graph(folder / MODEL_FILE)
-    return Entry(folder, manifest)
+    entry = Entry(folder, manifest)
+    _check_graph(entry.graph)
+    if entry.encoder:
+        _check_graph(entry.encoder)
+    return entry
 
 
 def _check_graph(path: Path) -> None:
     if not path.is_file():
-        raise ModelError(f"{MODEL_FILE} is missing; export the model again.")
+        raise ModelError(f"{path.name} is missing; export the model again.")
     try:
         path.open("rb").close()
     except OSError as error:
-        raise ModelError(f"{MODEL_FILE} cannot be read: {error}.") from None
+        raise ModelError(f"{path.name} cannot be read: {error}.") from None
 
 
 def _describe(error: ValidationError) -> str:

@@ -40,8 +40,8 @@ class GraphFacts:
         return sorted(f"{domain}::{name}" for domain, name in self.operators if domain not in allowed)
 
 
-def check_self_contained(content: bytes) -> None:
-    """Refuses a graph that reads other files or needs operators that are not part of ONNX.
+def check_self_contained(content: bytes, name: str) -> None:
+    """Refuses a graph that reads other files or needs operators that are not part of ONNX; `name` is its file's.
 
     Raises:
         ModelError: says what is wrong and how to export instead.
@@ -50,12 +50,12 @@ def check_self_contained(content: bytes) -> None:
     try:
         _walk(memoryview(content), "Model", facts)
     except (IndexError, ValueError, UnicodeDecodeError):
-        raise ModelError("model.onnx is not an ONNX file or is truncated; export or copy it again.") from None
+        raise ModelError(f"{name} is not an ONNX file or is truncated; export or copy it again.") from None
     if facts.has_external_data:
-        raise ModelError("model.onnx keeps weights in other files; export it with all weights inside.")
+        raise ModelError(f"{name} keeps weights in other files; export it with all weights inside.")
     custom = facts.custom_operators()
     if custom:
-        raise ModelError(f"model.onnx needs operators outside the ONNX standard: {', '.join(custom[:5])}; export without them.")
+        raise ModelError(f"{name} needs operators outside the ONNX standard: {', '.join(custom[:5])}; export without them.")
 
 
 def _walk(message: memoryview, kind: str, facts: GraphFacts) -> None:

@@ -261,6 +261,11 @@ def resize(image: Image.Image, fit: Fit, resample: Image.Resampling) -> Image.Im
     return image if image.size == size else image.resize(size, resample, reducing_gap=2.0)
 
 
+def cover(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Scales `image` so that it covers the size, and cuts off what is over, as much on either side."""
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+
+
 def on_canvas(pixels: Pixels, fit: Fit, background: tuple[int, ...]) -> Pixels:
     """Lays fitted pixels `(h, w, C)` onto a canvas of `background`."""
     if fit.fills_canvas:

@@ -31,13 +31,14 @@ from server.errors import (
 )
 from server.frames import Frame, FrameError, build_frame, parse_frame
 from server.imaging import MEDIA_TYPES, ImageLimits, Pixels, encode
-from server.latents import SEED_LIMIT, Mix, checked_mix, made_latent
+from server.latents import SEED_LIMIT, Mix, checked_mix, joined_with_style
 from server.logs import request_id
-from server.manifest import Manifest
+from server.manifest import STYLE_NAME, Manifest
 from server.metrics import Metrics
 from server.problems import internal_error
 from server.session import Feeds, Session
-from server.translator import Prepared, checked_parameters, checked_whole, feeds, finish, input_name, prepare
+from server.styles import LatentSource, Style, Styles, picture_name
+from server.translator import Prepared, checked_parameters, checked_whole, feeds, finish, prepare
 from server.worker import RETRY_SECONDS, Outcome
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class _Taken:
     mix: Mix | None
     prepared: Prepared
     superseded: int
+    style_ms: float | None
 
 
 class Mailbox:
@@ -104,9 +106,10 @@ class Mailbox:
 class LiveHub:
     """All open sockets of the app: counts them and ends them at shutdown."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, limits: LiveLimits, device: str) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, styles: Styles, limits: LiveLimits, device: str) -> None:
         self._engine = engine
         self._metrics = metrics
+        self._styles = styles
         self._limits = limits
         self._device = device
         self._addresses: Counter[str] = Counter()
@@ -143,7 +146,8 @@ class LiveHub:
     async def serve(self, socket: WebSocket, manifest: Manifest) -> None:
         """Talks with one client until either side ends it."""
         self._opened += 1
-        connection = _Connection(socket, manifest, f"live:{self._opened}", self._engine, self._metrics, self._limits)
+        reader = _FrameReader(manifest, self._styles, self._limits.image)
+        connection = _Connection(socket, reader, f"live:{self._opened}", self._engine, self._metrics, self._limits)
         task = asyncio.create_task(connection.talk(self._device))  # of our own, so that `close` may cancel it
         self._tasks.add(task)
         gauge = self._metrics.live_connections.labels(manifest.id)
@@ -167,10 +171,11 @@ class _Connection:
     """One socket."""
 
     def __init__(
-        self, socket: WebSocket, manifest: Manifest, client: str, engine: Engine, metrics: Metrics, limits: LiveLimits
+        self, socket: WebSocket, reader: _FrameReader, client: str, engine: Engine, metrics: Metrics, limits: LiveLimits
     ) -> None:
         self._socket = socket
-        self._manifest = manifest
+        self._reader = reader
+        self._manifest = reader.manifest
         self._client = client
         self._engine = engine
         self._metrics = metrics
@@ -253,7 +258,7 @@ class _Connection:
 
     async def _answer_one(self) -> None:
         """Takes one turn. Whatever goes wrong is told with the id of the frame it went wrong with."""
-        turn = _Turn(self._mailbox, self._manifest, self._limits.image)
+        turn = _Turn(self._mailbox, self._reader)
         try:
             outcome = await self._engine.submit(self._manifest.id, self._client, turn.take)
             assert turn.taken is not None  # the worker ran `take` before the graph
@@ -297,26 +302,49 @@ class _Connection:
 class _Turn:
     """What happens to the slot at a client's turn, in the worker's thread."""
 
-    def __init__(self, mailbox: Mailbox, manifest: Manifest, limits: ImageLimits) -> None:
+    def __init__(self, mailbox: Mailbox, reader: _FrameReader) -> None:
         self._mailbox = mailbox
-        self._manifest = manifest
-        self._limits = limits
+        self._reader = reader
         self.frame: Frame | None = None
         self.taken: _Taken | None = None
 
-    def take(self, _: Session) -> Feeds:
+    def take(self, session: Session) -> Feeds:
         """Empties the slot and makes the graph's inputs from the newest frame."""
-        manifest = self._manifest
         self.frame, superseded = self._mailbox.take()
-        header = self.frame.header
+        self.taken, made = self._reader.read(self.frame, superseded, session)
+        return made
+
+
+@dataclass(frozen=True)
+class _FrameReader:
+    """What frames mean to the model of a socket."""
+
+    manifest: Manifest
+    styles: Styles
+    limits: ImageLimits
+
+    def read(self, frame: Frame, superseded: int, session: Session) -> tuple[_Taken, Feeds]:
+        """A frame, checked, and the graph's inputs.
+
+        Raises:
+            ApiError: what is wrong with the frame.
+        """
+        manifest, header = self.manifest, frame.header
         if header.type not in MEDIA_TYPES:
             raise BadParameterError(f"'type' is '{header.type}'; it must be one of {', '.join(MEDIA_TYPES)}.", parameter="type")
         seed = secrets.randbelow(SEED_LIMIT) if header.seed is None else checked_whole("seed", header.seed, 0, SEED_LIMIT - 1)
-        pictures = {input_name(manifest, name): content for name, content in self.frame.pictures.items()}
-        mix = None if header.mix is None else checked_mix(manifest, header.mix)
-        prepared = prepare(manifest, pictures, checked_parameters(manifest, header.params), self._limits)
-        self.taken = _Taken(self.frame, seed, mix, prepared, superseded)
-        return feeds(manifest, prepared, made_latent(manifest, seed, mix))
+        pictures = {picture_name(manifest, name): content for name, content in frame.pictures.items()}
+        style = pictures.pop(STYLE_NAME, None)
+        mix = joined_with_style(None if header.mix is None else checked_mix(manifest, header.mix), style is not None)
+        prepared = prepare(manifest, pictures, checked_parameters(manifest, header.params), self.limits)
+        opened = self._open_style(style, mix)
+        source = LatentSource(manifest, seed, mix, opened, self.styles)
+        made = feeds(manifest, prepared, source.latent(session))
+        return _Taken(frame, seed, mix, prepared, superseded, source.style_ms if opened else None), made
+
+    def _open_style(self, content: bytes | None, mix: Mix | None) -> Style | None:
+        """None where there is no style, and where its weight is 0."""
+        return self.styles.open(self.manifest, content, self.limits) if content is not None and mix and mix.style else None
 
 
 @dataclass(frozen=True)
@@ -336,6 +364,9 @@ def _build_answer(taken: _Taken, outcome: Outcome) -> _Answer:
         "infer": round(outcome.infer_ms, 2),
         "encode": round((time.perf_counter() - started) * 1000, 2),
     }
+    if taken.style_ms is not None:
+        timings["decode"] = round(outcome.prepare_ms - taken.style_ms, 2)
+        timings["style"] = round(taken.style_ms, 2)
     answer = {
         "id": header.id,
         "seed": taken.seed,

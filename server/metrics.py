@@ -44,7 +44,7 @@ class Metrics:
         )
         self.stage_seconds = Histogram(
             "inkwash_stage_seconds",
-            "Time of one stage of a translation: decode, queue, trace, infer, encode.",
+            "Time of one stage of a translation: decode, queue, trace, style, infer, encode.",
             ["stage", "model"],
             buckets=_SECONDS,
             registry=registry,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import dataclasses
 import json
 import re
 import secrets
@@ -26,10 +27,11 @@ from server.errors import (
     UnsupportedMediaTypeError,
 )
 from server.imaging import MEDIA_TYPES, PHOTO_TYPES
-from server.latents import SEED_LIMIT, Mix, checked_mix
-from server.manifest import Manifest
+from server.latents import SEED_LIMIT, Mix, checked_mix, joined_with_style
+from server.manifest import STYLE_NAME, Manifest
 from server.negotiation import choose_media_type
 from server.schemas import TranslateBody
+from server.styles import picture_name
 from server.tracing import PHOTO, PREFIX, Trace, checked_trace
 from server.translator import (
     MAX_VARIATIONS,
@@ -37,7 +39,6 @@ from server.translator import (
     checked_parameters,
     checked_whole,
     default_size,
-    input_name,
 )
 
 JSON_TYPE = "application/json"
@@ -83,6 +84,7 @@ class TranslateCall:
     size: SizeMode
     trace: Trace | None = None
     mix: Mix | None = None
+    style: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,27 @@ async def read_call(request: Request, models: Models, limits: BodyLimits, offloa
         raise UnsupportedMediaTypeError(f"The content type is '{content_type[:80]}'; send {accepted} or {JSON_TYPE}.")
     _finish_call({}, query if "from" in query else _without_trace(query), models, media_type, size)
     given = await _read_given(request, content_type, models, limits, offload)
-    return _finish_call(given.pictures, {**query, **given.values}, models, media_type, size)
+    return _with_style(_finish_call(given.pictures, {**query, **given.values}, models, media_type, size))
+
+
+def _with_style(call: TranslateCall) -> TranslateCall:
+    """Sees that mix and style go together, which only a whole request tells."""
+    pictures = dict(call.pictures)
+    style = pictures.pop(STYLE_NAME, None)
+    mix = joined_with_style(call.mix, style is not None)
+    count = len(call.seeds)
+    if style is not None and count > 1:
+        raise BadParameterError(
+            f"'{STYLE_NAME}' makes one latent, and 'n' is {count}; leave one of them out.", parameter=STYLE_NAME
+        )
+    return dataclasses.replace(call, pictures=pictures, mix=mix, style=style)
 
 
 def _finish_call(
     pictures: Mapping[str, bytes], values: Mapping[str, object], models: Models, media_type: str, size: SizeMode
 ) -> TranslateCall:
     parameters = _without_trace(values)
+    _refuse_style_value(parameters)
     trace = _trace(parameters.pop("from", None), values, models)
     count = checked_whole("n", parameters.pop("n", 1), 1, MAX_VARIATIONS)
     given_seed = parameters.pop("seed", None)
@@ -122,6 +138,13 @@ def _finish_call(
     seeds = tuple((seed + offset) % SEED_LIMIT for offset in range(count))
     mix = _mix(parameters.pop("mix", None), models.model, count)
     return TranslateCall(pictures, checked_parameters(models.model, parameters), seeds, media_type, size, trace, mix)
+
+
+def _refuse_style_value(values: Mapping[str, object]) -> None:
+    if STYLE_NAME in values:
+        raise BadParameterError(
+            f"'{STYLE_NAME}' is a picture and no text; send it as a file of a form, or in JSON as base64.", parameter=STYLE_NAME
+        )
 
 
 def _mix(given: object, manifest: Manifest, count: int) -> Mix | None:
@@ -235,7 +258,7 @@ def _from_json(body: bytes, manifest: Manifest) -> _Given:
     values |= {name: getattr(call, name) for name in ("seed", "n", "mix") if name in call.model_fields_set}
     values |= {"from": call.from_}
     given = _Given(values={name: value for name, value in values.items() if value is not None})
-    texts = [("image", call.image)] if call.image is not None else []
+    texts = [(name, text) for name, text in (("image", call.image), (STYLE_NAME, call.style)) if text is not None]
     for name, text in [*texts, *call.inputs.items()]:
         _add_picture(given, manifest, name, _decoded(name, text))
     return given
@@ -271,7 +294,7 @@ async def _parse_multipart(headers: Headers, body: bytes, models: Models) -> _Gi
     manifest, tracer = models.model, models.tracer
     expected = len(manifest.inputs) + len(manifest.parameters) + (len(tracer.parameters) if tracer else 0) + 4
     parser = MultiPartParser(
-        headers, stream(), max_files=len(manifest.inputs), max_fields=expected, max_part_size=MAX_FIELD_BYTES
+        headers, stream(), max_files=len(manifest.inputs) + 1, max_fields=expected, max_part_size=MAX_FIELD_BYTES
     )
     parser.spool_max_size = len(body) + 1  # pictures stay in memory: nothing that people draw is written to a disk
     try:
@@ -291,7 +314,7 @@ async def _parse_multipart(headers: Headers, body: bytes, models: Models) -> _Gi
 
 
 def _add_picture(given: _Given, manifest: Manifest, name: str, content: bytes) -> None:
-    resolved = input_name(manifest, name)
+    resolved = picture_name(manifest, name)
     if resolved in given.pictures:
         raise UnknownInputError(f"The input '{resolved}' was sent twice; send each input once.", inputs=[resolved])
     given.pictures[resolved] = content

@@ -7,12 +7,13 @@ import base64
 import json
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket
 
-from server.catalog import CARD_FILE, PREVIEW_FILE, Entry
-from server.errors import ERRORS, ApiError, UnknownSampleError
+from server.catalog import CARD_FILE, ENCODE_FILE, PREVIEW_FILE, Entry
+from server.errors import ERRORS, ApiError, NotFoundError, UnknownSampleError
 from server.files import FileStore, matches
 from server.imaging import contact_sheet, count_pixels, encode
 from server.manifest import Manifest
@@ -66,7 +67,10 @@ _TRANSLATE_BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"image": {"type": "string", "format": "binary", "description": "The main input."}},
+                    "properties": {
+                        "image": {"type": "string", "format": "binary", "description": "The main input."},
+                        "style": {"type": "string", "format": "binary", "description": "For models with `encode`: a style."},
+                    },
                     "additionalProperties": True,
                 }
             },
@@ -78,7 +82,7 @@ _TRANSLATE_BODY: dict[str, Any] = {
         {
             "name": "mix",
             "in": "query",
-            "description": "In place of the seed's latent several mixed: up to 16 seeds with weights, 7:0.6,12:0.4.",
+            "description": "In place of the seed's latent several mixed: up to 16 terms, seeds or `style`: 7:0.6,style:0.4.",
             "schema": {"type": "string"},
         },
         {"name": "n", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 16, "default": 1}},
@@ -313,11 +317,35 @@ async def read_graph(
 ) -> Response:
     """The file itself; its ETag is its sha256."""
     entry = service.catalog[model]
-    etag = f'"{entry.manifest.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": IMMUTABLE if sha256 == entry.manifest.sha256 else "no-cache"}
+    return await _graph(service, request, entry.graph, entry.manifest.sha256, sha256)
+
+
+@router.get(
+    "/models/{model}/encode.onnx",
+    tags=["models"],
+    summary="Download the graph that encodes styles",
+    response_class=Response,
+    responses=_GRAPH_ANSWER | _errors("unknown_model", "not_found"),
+)
+async def read_encoder(
+    model: str,
+    request: Request,
+    service: ServiceOf,
+    sha256: Annotated[str | None, Query(description="That of `encode` in the manifest; as of model.onnx.")] = None,
+) -> Response:
+    """For models whose manifest has `encode`: the graph from a picture to a latent."""
+    entry = service.catalog[model]
+    if entry.encoder is None or entry.manifest.encode is None:
+        raise NotFoundError(f"'{entry.id}' takes no styles, so that there is no {ENCODE_FILE}; its graph is model.onnx.")
+    return await _graph(service, request, entry.encoder, entry.manifest.encode.sha256, sha256)
+
+
+async def _graph(service: Service, request: Request, path: Path, sha256: str, asked: str | None) -> Response:
+    etag = f'"{sha256}"'
+    headers = {"ETag": etag, "Cache-Control": IMMUTABLE if asked == sha256 else "no-cache"}
     if matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    content = await service.engine.offload(entry.graph.read_bytes)
+    content = await service.engine.offload(path.read_bytes)
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 

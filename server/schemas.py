@@ -28,8 +28,11 @@ class TranslateBody(BaseModel):
 
     image: str | None = Field(None, description="The main input: base64 or a data URL.")
     inputs: dict[str, str] = Field(default_factory=dict, description="Inputs by name: base64 or data URLs.")
+    style: str | None = Field(
+        None, description="For models with `encode`: a picture in whose style the answer is to be; base64 or a data URL."
+    )
     seed: int | None = Field(None, description="0 to 4294967295; drawn and told when absent.")
-    mix: MixField = Field(None, description="In place of the seed's latent several mixed: `7:0.6,12:0.4`, or a list of terms.")
+    mix: MixField = Field(None, description="In place of the seed's latent several, mixed: `7:0.6,style:0.4`, or a list.")
     n: int = Field(1, description="Variations, 1 to 16; their seeds are seed, seed + 1, ...")
     params: dict[str, float | bool] = Field(default_factory=dict, description="The model's parameters by name.")
     from_: str | None = Field(
@@ -64,7 +67,9 @@ class TranslateAnswer(BaseModel):
     palette_snapped: float | None = Field(description="Share of pixels that were off the palette; null without labels.")
     mix: str | None = Field(description="What the latent was mixed of, as text; null where it is the seed's.")
     traced_by: str | None = Field(description="Id of the model that made lines of the photo; null unless `from` was asked for.")
-    timings: dict[str, float] = Field(description="Milliseconds: decode, queue, infer, encode; trace where a photo was traced.")
+    timings: dict[str, float] = Field(
+        description="Milliseconds: decode, queue, infer, encode; trace where a photo was traced, style where one was used."
+    )
 
 
 class ModelSummary(BaseModel):

@@ -19,6 +19,7 @@ from server.metrics import Metrics
 from server.providers import Choice
 from server.schemas import BrokenFolder, ModelList, ModelSummary, Readiness
 from server.settings import Settings
+from server.styles import Styles
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Service:
     engine: Engine
     live: LiveHub
     metrics: Metrics
+    styles: Styles
     tracer: Entry | None = None
     preloaded: asyncio.Event = field(default_factory=asyncio.Event)
 

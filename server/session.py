@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from server.catalog import Entry
+from server.catalog import ENCODE_FILE, Entry
 from server.errors import ModelError
 from server.graph import check_self_contained
-from server.manifest import FlexibleSize, Manifest, Size
+from server.manifest import STYLE_NAME, FlexibleSize, ImageInput, Latent, Manifest, Size
 from server.providers import DISTRIBUTIONS, OptionContext, Provider
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when the library is loaded: a self-hosted server calls nobody
@@ -51,6 +51,9 @@ class Session(Protocol):
 
     def run(self, feeds: Feeds) -> Array:
         """Runs one batch; `feeds` share their first axis. Returns `uint8 (N, H, W, C)`."""
+
+    def encode(self, styles: Array) -> Array:
+        """The latents of pictures, `uint8 (N, H, W, 3)` of the size that the manifest's `encode` names; one at a time."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +114,12 @@ class OrtSession:
         Raises:
             ModelError: the file, the graph or its inputs and outputs break the contract.
         """
-        content = _read_verified(entry)
-        check_self_contained(content)
         self._manifest = entry.manifest
-        self._session = _open_model(content, options, entry.manifest.sha256)
+        self._session = _open_verified(entry.graph, entry.manifest.sha256, options)
         self._input_names = [node.name for node in self._session.get_inputs()]
         self._batch_sizes = _checked_batch_sizes(self._session, entry.manifest, options.provider)
+        self._encoder = _open_encoder(entry, options)
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != options.provider.name:
-            raise ModelError(f"{options.provider.name} could not be used for this graph; onnxruntime took {self.provider}.")
 
     @property
     def batch_limit(self) -> int:
@@ -132,25 +132,49 @@ class OrtSession:
         image: Array = self._session.run(None, batch)[0]
         return image[:count]
 
+    def encode(self, styles: Array) -> Array:
+        assert self._encoder is not None  # who asks has seen that the manifest has `encode`
+        latents: Array = self._encoder.run(None, {STYLE_NAME: styles})[0]
+        return latents
+
     def warm_up(self) -> None:
-        """Runs every batch size on empty canvases, so that the first person does not wait for allocation and kernel choice."""
+        """Runs every batch size on empty canvases, so that the first person does not wait for allocation and kernel choice.
+
+        Raises:
+            ModelError: the encoder gives something else than a latent.
+        """
         for size in self._batch_sizes:
             feeds = {name: np.repeat(value, size, axis=0) for name, value in blank_feeds(self._manifest).items()}
             for _ in range(WARM_UP_RUNS):
                 self.run(feeds)
+        if self._manifest.encode and self._manifest.latent:
+            for _ in range(WARM_UP_RUNS):
+                _check_latent(self.encode(_blank(self._manifest.encode.input)), self._manifest.latent)
+
+
+def _check_latent(found: Array, latent: Latent) -> None:
+    """A graph may leave the axes of its output open, so that only a run tells them."""
+    if found.shape != (1, *latent.shape):
+        raise ModelError(f"{ENCODE_FILE} gave a latent of shape {list(found.shape)}; the manifest says {[1, *latent.shape]}.")
+    if not np.isfinite(found).all():
+        raise ModelError(f"{ENCODE_FILE} gave a latent that is not finite for an empty picture; export the model again.")
 
 
 def blank_feeds(manifest: Manifest) -> dict[str, Array]:
     """An empty canvas for each image input, zeros for the latent and the defaults of the parameters; batch 1."""
     feeds: dict[str, Array] = {}
     for spec in manifest.inputs:
-        height, width = smallest_extent(spec.size)
-        feeds[spec.name] = np.broadcast_to(np.array(spec.background, np.uint8), (1, height, width, spec.channels)).copy()
+        feeds[spec.name] = _blank(spec)
     if manifest.latent:
         feeds[manifest.latent.name] = np.zeros((1, *manifest.latent.shape), np.float32)
     for parameter in manifest.parameters:
         feeds[parameter.name] = np.full((1, 1), parameter.default, np.float32)
     return feeds
+
+
+def _blank(spec: ImageInput) -> Array:
+    height, width = smallest_extent(spec.size)
+    return np.broadcast_to(np.array(spec.background, np.uint8), (1, height, width, spec.channels)).copy()
 
 
 def smallest_extent(size: Size | FlexibleSize) -> tuple[int, int]:
@@ -160,27 +184,56 @@ def smallest_extent(size: Size | FlexibleSize) -> tuple[int, int]:
     return size.smallest, size.smallest
 
 
-def _read_verified(entry: Entry) -> bytes:
+def _open_verified(path: Path, sha256: str, options: SessionOptions) -> Any:
+    content = _read_verified(path, sha256)
+    check_self_contained(content, path.name)
+    session = _open_model(path.name, content, options, sha256)
+    used = session.get_providers()[0]
+    if used != options.provider.name:
+        raise ModelError(f"{options.provider.name} could not be used for {path.name}; onnxruntime took {used}.")
+    return session
+
+
+def _open_encoder(entry: Entry, options: SessionOptions) -> Any:
+    """The graph that encodes styles, checked; None for a model that takes none."""
+    encode, latent = entry.manifest.encode, entry.manifest.latent
+    if entry.encoder is None or encode is None or latent is None:
+        return None
+    session = _open_verified(entry.encoder, encode.sha256, options)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if [node.name for node in inputs] != [STYLE_NAME] or len(outputs) != 1:
+        names = ", ".join(node.name for node in inputs) or "none"
+        raise ModelError(
+            f"{ENCODE_FILE} has the inputs {names} and {len(outputs)} outputs; it must have one input, '{STYLE_NAME}', and one "
+            "output, the latent."
+        )
+    what = f"{ENCODE_FILE}: input '{STYLE_NAME}'"
+    _check_node(what, inputs[0], "tensor(uint8)", (*_extent(encode.input.size), encode.input.channels))
+    _check_node(f"{ENCODE_FILE}: output '{outputs[0].name}'", outputs[0], "tensor(float)", latent.shape)
+    return session
+
+
+def _read_verified(path: Path, sha256: str) -> bytes:
     """The file is read once, so that what was verified is what is run."""
     try:
-        content = entry.graph.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"model.onnx cannot be read: {error}.") from None
+        raise ModelError(f"{path.name} cannot be read: {error}.") from None
     found = hashlib.sha256(content).hexdigest()
-    if found != entry.manifest.sha256:
+    if found != sha256:
         raise ModelError(
-            f"model.onnx has sha256 {found[:12]}… but the manifest says {entry.manifest.sha256[:12]}…; "
-            "copy both files again or export the model again."
+            f"{path.name} has sha256 {found[:12]}… but the manifest says {sha256[:12]}…; "
+            "copy the folder's files again or export the model again."
         )
     return content
 
 
-def _open_model(content: bytes, options: SessionOptions, sha256: str) -> Any:
+def _open_model(name: str, content: bytes, options: SessionOptions, sha256: str) -> Any:
     cache = _engine_cache(options, sha256)
     try:
         return _open(content, options, cache)
     except Exception as error:  # onnxruntime raises many types of its own, some of them bare RuntimeError
-        raise ModelError(f"onnxruntime {runtime_version()} cannot open model.onnx: {_first_line(error)}") from None
+        raise ModelError(f"onnxruntime {runtime_version()} cannot open {name}: {_first_line(error)}") from None
 
 
 def _open(content: bytes, options: SessionOptions, engine_cache: Path | None) -> Any:

@@ -16,20 +16,18 @@ from typing import Any, TypeVar
 from server.engine import Engine
 from server.errors import BadParameterError
 from server.imaging import ImageLimits, Picture, Pixels, check_format_holds, sheet_size
-from server.latents import Mix, made_latent, seed_latent
+from server.latents import seed_latent
 from server.manifest import Manifest
 from server.requests import TranslateCall
 from server.service import Service
 from server.session import Array, Feeds, Session
+from server.styles import LatentSource, Style
 from server.tiles import Mosaic
 from server.tracing import Trace, prepare_trace, traced_lines
 from server.translator import Prepared, check_present, check_tiles, feeds, finish, prepare, tile_feeds
 from server.worker import Outcome
 
 T = TypeVar("T")
-
-LatentMaker = Callable[[Session], Array | None]
-"""Makes the latent of one picture, in the worker's thread."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Translation:
     outcomes: tuple[Outcome, ...]
     decode_ms: float
     traced: _Traced | None = None
+    style_ms: float | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -76,6 +75,9 @@ class Translation:
             timings["decode"] += self.traced.decode_ms + self.traced.outcome.prepare_ms
             timings["queue"] += self.traced.outcome.queue_ms
             timings["trace"] = self.traced.outcome.infer_ms
+        if self.style_ms is not None:  # it was encoded at the turn, as a part of what is prepared there
+            timings["decode"] -= self.style_ms
+            timings["style"] = self.style_ms
         return {stage: round(value, 2) for stage, value in timings.items()}
 
     @property
@@ -96,15 +98,24 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     if traced:
         pictures = {**pictures, manifest.inputs[0].name: traced.picture}
     started = time.perf_counter()
+    style = await _open_style(service, manifest, call)
     prepared = await engine.offload(prepare, manifest, pictures, call.parameters, service.image_limits, call.size)
     decode_ms = (time.perf_counter() - started) * 1000
     _check_answer_size(call, prepared.fit.original_width, prepared.fit.original_height, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
     check_tiles(prepared, len(seeds), service.settings.max_tiled_pixels)
-    latents = [functools.partial(_latent, manifest, seed, call.mix) for seed in seeds]
+    latents = [LatentSource(manifest, seed, call.mix, style, service.styles) for seed in seeds]
     run = _run_tiles if prepared.grid else functools.partial(_run_whole, deadline=deadline)
     outcomes = await run(engine, manifest, prepared, latents, client)
-    return Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms, traced)
+    style_ms = sum(latent.style_ms for latent in latents) if style else None
+    return Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms, traced, style_ms)
+
+
+async def _open_style(service: Service, manifest: Manifest, call: TranslateCall) -> Style | None:
+    """None where there is no style, and where its weight is 0."""
+    if call.style is None or call.mix is None or not call.mix.style:
+        return None
+    return await service.engine.offload(service.styles.open, manifest, call.style, service.image_limits)
 
 
 async def _trace(
@@ -125,24 +136,20 @@ async def _trace(
     return _Traced(picture, outcome, decode_ms + (time.perf_counter() - started) * 1000)
 
 
-def _latent(manifest: Manifest, seed: int, mix: Mix | None, _: Session) -> Array | None:
-    return made_latent(manifest, seed, mix)
-
-
 async def _run_whole(
-    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentMaker], client: str, deadline: float
+    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentSource], client: str, deadline: float
 ) -> tuple[Outcome, ...]:
     make = functools.partial(feeds, manifest, prepared)
     jobs = [engine.submit(manifest.id, client, functools.partial(_feeds, make, latent), deadline) for latent in latents]
     return tuple([await jobs[0]] if len(jobs) == 1 else await _together(jobs))
 
 
-def _feeds(make: Callable[[Array | None], Feeds], latent: LatentMaker, session: Session) -> Feeds:
-    return make(latent(session))
+def _feeds(make: Callable[[Array | None], Feeds], source: LatentSource, session: Session) -> Feeds:
+    return make(source.latent(session))
 
 
 async def _run_tiles(
-    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentMaker], client: str
+    engine: Engine, manifest: Manifest, prepared: Prepared, latents: Sequence[LatentSource], client: str
 ) -> tuple[Outcome, ...]:
     """One picture after another, all before one deadline; the time that all took is told in equal shares."""
     assert prepared.grid is not None

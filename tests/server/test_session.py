@@ -141,7 +141,7 @@ def test_weights_in_other_files_are_refused() -> None:
     weight.ClearField("raw_data")
     model.graph.initializer.append(weight)
     with pytest.raises(ModelError, match="keeps weights in other files"):
-        check_self_contained(model.SerializeToString())
+        check_self_contained(model.SerializeToString(), "model.onnx")
 
 
 def test_weights_in_other_files_are_found_inside_branches_too() -> None:
@@ -149,11 +149,11 @@ def test_weights_in_other_files_are_found_inside_branches_too() -> None:
       y = If (c) <then_branch = a () => (float[4] z) { z = Identity (x) }, else_branch = b () => (float[4] z) { z = Neg (x) }>
     }"""
     model = onnx.parser.parse_model(text)
-    check_self_contained(model.SerializeToString())
+    check_self_contained(model.SerializeToString(), "model.onnx")
     branch = model.graph.node[0].attribute[1].g
     branch.initializer.add(name="w", data_type=1, data_location=onnx.TensorProto.EXTERNAL, dims=[4])
     with pytest.raises(ModelError, match="keeps weights in other files"):
-        check_self_contained(model.SerializeToString())
+        check_self_contained(model.SerializeToString(), "model.onnx")
 
 
 def test_custom_operators_are_refused() -> None:
@@ -161,7 +161,7 @@ def test_custom_operators_are_refused() -> None:
         '<ir_version: 9, opset_import: ["": 17, "evil": 1]> g (float[4] x) => (float[4] y) { y = evil.Run (x) }'
     )
     with pytest.raises(ModelError, match=r"outside the ONNX standard: evil::Run"):
-        check_self_contained(model.SerializeToString())
+        check_self_contained(model.SerializeToString(), "model.onnx")
 
 
 def test_functions_inside_the_file_are_no_custom_operators() -> None:
@@ -169,13 +169,13 @@ def test_functions_inside_the_file_are_no_custom_operators() -> None:
         """<ir_version: 9, opset_import: ["": 17, "own": 1]> g (float[4] x) => (float[4] y) { y = own.twice (x) }
         <opset_import: ["": 17], domain: "own"> twice (x) => (y) { y = Add (x, x) }"""
     )
-    check_self_contained(model.SerializeToString())
+    check_self_contained(model.SerializeToString(), "model.onnx")
 
 
 @pytest.mark.parametrize("content", [b"\x0a", b"\xff" * 40, b"\x3a\xff\xff\x03abc", b"\x0f", b"\x3a\x04\x0a\x08ab"])
 def test_a_file_that_is_no_graph_is_refused(content: bytes) -> None:
     with pytest.raises(ModelError, match="not an ONNX file or is truncated"):
-        check_self_contained(content)
+        check_self_contained(content, "model.onnx")
 
 
 def test_a_graph_that_the_runtime_cannot_open_is_refused(tmp_path: Path) -> None:

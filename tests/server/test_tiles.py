@@ -317,6 +317,9 @@ class SlowSession:
         asyncio.run(asyncio.sleep(self.seconds))
         return np.asarray(feeds["photo"])
 
+    def encode(self, styles: Array) -> Array:
+        raise NotImplementedError
+
 
 def slow_client(make_client: MakeClient, tiled_dir: Path, session: Session, **changes: object) -> TestClient:
     def load(_: Entry) -> Session:

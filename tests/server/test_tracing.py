@@ -377,7 +377,7 @@ def test_a_tracer_makes_lines_of_one_photo_and_nothing_else(tmp_path: Path) -> N
         "of-lines": models.identity_graph(16),
         "to-photo": models.photo_graph(16),
         "mask": replace(sketch, output={"size": sketch.output["size"], "channels": 1}),
-        "two": replace(sketch, inputs=(*sketch.inputs, models.photo_input("style"))),
+        "two": replace(sketch, inputs=(*sketch.inputs, models.photo_input("second"))),
         "bands": replace(sketch, inputs=(models.photo_input("photo", channels=5),)),
     }
     assert not any(is_tracer(manifest_of(graph, tmp_path / name)) for name, graph in others.items())

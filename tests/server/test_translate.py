@@ -287,10 +287,11 @@ def test_a_broken_multipart_body_is_refused(client: TestClient, content: bytes, 
 
 
 def test_more_files_than_inputs_are_refused(client: TestClient, cat: bytes) -> None:
-    files = [("image", cat), ("lines", cat)]
+    files = [("image", cat), ("lines", cat), ("file", cat)]
     assert_error(client.post("/translate/copy", files=files), 400, "bad_request")
 
 
-def test_one_input_sent_twice_is_refused(client: TestClient) -> None:
+def test_one_input_sent_twice_is_refused(client: TestClient, cat: bytes) -> None:
+    assert_error(client.post("/translate/copy", files=[("image", cat), ("lines", cat)]), 422, "unknown_input")
     lines = png(models.cat_drawing(32))
     assert_error(client.post("/translate/demo-lines", files=[("image", lines), ("lines", lines)]), 422, "unknown_input")
