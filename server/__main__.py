@@ -25,7 +25,7 @@ USAGE_ERROR = 2
 """Exit code for settings and arguments that cannot be used."""
 
 main = typer.Typer(name="inkwash", help="Draw lines, get pictures.", no_args_is_help=True, add_completion=False)
-errors = Console(stderr=True)
+errors = Console(stderr=True, emoji=False)  # `:x:` in what was typed is no cross
 
 Models = Annotated[list[Path] | None, typer.Option("--models", help="Folder of model folders; may be given again.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.")]
@@ -127,13 +127,19 @@ def translate(
     source: Annotated[
         str | None, typer.Option("--from", help="photo: the files are photos, traced to the lines that the model draws from.")
     ] = None,
+    mix: Annotated[
+        str | None, typer.Option(help="In place of the seed's latent several, mixed: 7:0.6,12:0.4; `style` may be a term.")
+    ] = None,
+    style: Annotated[
+        Path | None, typer.Option(help="A picture in whose style the results are to be, for models that take styles.")
+    ] = None,
     models: Models = None,
     device: Device = None,
 ) -> None:
     """Translate files without a server; a file that cannot be used is told and passed over, and the exit code is 1."""
     settings = _settings(models_dir=tuple(models) if models else None, device=device)
     logs.configure("warning", settings.log_format)
-    options = BatchOptions(seed, image_format, size, _named_files(inputs or []), source)
+    options = BatchOptions(seed, image_format, size, _named_files(inputs or []), source, mix, style)
     try:
         failed = translate_files(settings, files, model, out, options, errors)
     except ConfigurationError as error:

@@ -14,13 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from server.catalog import Catalog, Entry, bundled_folder, read_catalog
 from server.errors import ApiError, ConfigurationError, ModelError
 from server.imaging import ImageLimits, Picture, encode
-from server.latents import seed_latent
-from server.manifest import Manifest
+from server.latents import Mix, checked_mix, joined_with_style, made_latent, seed_latent
+from server.manifest import STYLE_NAME, Manifest
 from server.processors import usable_cores
 from server.providers import check_distributions, choose
 from server.requests import FORMATS, JSON_TYPE
-from server.session import Session, SessionOptions, installed_distributions, why_unusable
+from server.session import Array, Session, SessionOptions, installed_distributions, why_unusable
 from server.settings import Settings
+from server.styles import Styles, picture_name
 from server.tracing import Trace, checked_trace, choose_tracer, prepare_trace, traced_lines
 from server.translator import (
     SizeMode,
@@ -39,7 +40,8 @@ from server.translator import (
 class BatchOptions:
     """What is asked of each file; `size` is the model's own choice when absent, `inputs` are files by name.
 
-    `source` is what the files are, where that is not what the model draws from: `photo`, to be traced by the way.
+    `source` is what the files are, where that is not what the model draws from: `photo`, to be traced by the way. `mix` and
+    `style` take the place of the seed's latent, as in a request.
     """
 
     seed: int = 0
@@ -47,6 +49,8 @@ class BatchOptions:
     size: SizeMode | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
     source: str | None = None
+    mix: str | None = None
+    style: Path | None = None
 
 
 def translate_files(
@@ -129,6 +133,7 @@ class _Translator:
     options: BatchOptions
     media_type: str
     further: Mapping[str, bytes]
+    latent: Array | None
 
     @classmethod
     def open(cls, settings: Settings, model_id: str, options: BatchOptions) -> Self:
@@ -140,7 +145,10 @@ class _Translator:
         entry = loader.find(model_id)
         tracer = loader.tracer(entry.manifest, settings.tracer, options.source)
         further = _read_inputs(entry.manifest, options.inputs)
-        return cls(entry, loader.load(entry), tracer, limits, settings.max_tiled_pixels, options, media_type, further)
+        mix = _checked_mix(entry.manifest, options)
+        session = loader.load(entry)
+        latent = _latent(entry.manifest, options, mix, session, limits)
+        return cls(entry, session, tracer, limits, settings.max_tiled_pixels, options, media_type, further, latent)
 
     def translate(self, content: bytes) -> bytes:
         manifest = self.entry.manifest
@@ -148,13 +156,39 @@ class _Translator:
         pictures = {manifest.inputs[0].name: self._main(content), **self.further}
         prepared = prepare(manifest, pictures, checked_parameters(manifest, {}), self.limits, size)
         check_tiles(prepared, 1, self.most_tiled_pixels)
-        latent = seed_latent(manifest, self.options.seed)
-        return encode(finish(prepared, run(manifest, prepared, latent, self.session), size), self.media_type)
+        return encode(finish(prepared, run(manifest, prepared, self.latent, self.session), size), self.media_type)
 
     def _main(self, content: bytes) -> bytes | Picture:
         if self.tracer is None:
             return content
         return self.tracer.lines(self.entry.manifest, content, self.options.seed, self.limits)
+
+
+def _checked_mix(manifest: Manifest, options: BatchOptions) -> Mix | None:
+    try:
+        if options.style is not None:
+            picture_name(manifest, STYLE_NAME)
+    except ApiError as error:
+        raise ConfigurationError(f"--style {options.style}: {error.detail}") from None
+    try:
+        mix = None if options.mix is None else checked_mix(manifest, options.mix)
+        return joined_with_style(mix, options.style is not None)
+    except ApiError as error:
+        raise ConfigurationError(f"--mix {options.mix}: {error.detail}") from None
+
+
+def _latent(manifest: Manifest, options: BatchOptions, mix: Mix | None, session: Session, limits: ImageLimits) -> Array | None:
+    """The latent of every file, as all have one seed, or one mix."""
+    if options.style is None or mix is None or not mix.style:
+        return made_latent(manifest, options.seed, mix)
+    styles = Styles()
+    try:
+        style = styles.latent(styles.open(manifest, options.style.read_bytes(), limits), session)
+    except ApiError as error:
+        raise ConfigurationError(f"--style {options.style}: {error.detail}") from None
+    except OSError as error:
+        raise ConfigurationError(f"--style {options.style}: {error.strerror}.") from None
+    return made_latent(manifest, options.seed, mix, style)
 
 
 def _read_inputs(manifest: Manifest, files: Mapping[str, Path]) -> dict[str, bytes]:

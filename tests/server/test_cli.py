@@ -270,3 +270,56 @@ def test_a_tracer_that_cannot_be_used_ends_with_2(
     assert "'sketch' cannot be used" in result.output
     monkeypatch.setenv("INKWASH_TRACER", "absent")
     assert "INKWASH_TRACER is 'absent'" in run("translate", *given).output
+
+
+@pytest.fixture
+def styled(tmp_path: Path) -> Path:
+    """A folder of models, one of which takes styles, with a gray picture `gray.png` and a style `red.png` beside it."""
+    models.write_demo_many(tmp_path / "models", 16)
+    models.write_model(tmp_path / "models/noise", models.noise_graph(16))
+    models.write_model(tmp_path / "models/copy", models.identity_graph(16))
+    Image.new("L", (16, 16), 128).save(tmp_path / "gray.png")
+    Image.new("RGB", (20, 30), (170, 110, 110)).save(tmp_path / "red.png")
+    return tmp_path
+
+
+def colored(run, folder: Path, *arguments: object) -> np.ndarray:
+    given = ("--model", "demo-many", "--models", folder / "models", "--out", folder / "out")
+    result = run("translate", folder / "gray.png", *given, *arguments)
+    assert result.exit_code == 0, result.output
+    return pixels((folder / "out/gray-demo-many.png").read_bytes()).astype(int)
+
+
+def test_latents_are_mixed(run, styled: Path) -> None:
+    seventh, ninth = colored(run, styled, "--seed", 7), colored(run, styled, "--seed", 9)
+    np.testing.assert_array_equal(colored(run, styled, "--mix", "7"), seventh)
+    mixed = colored(run, styled, "--mix", "7:1,9:1")
+    assert (mixed != seventh).any()
+    assert (mixed != ninth).any()
+
+
+def test_a_style_is_followed(run, styled: Path) -> None:
+    np.testing.assert_allclose(colored(run, styled, "--style", styled / "red.png").mean((0, 1)), (170, 110, 110), atol=2)
+    mixed = colored(run, styled, "--style", styled / "red.png", "--mix", "7:1,style:0")
+    np.testing.assert_array_equal(mixed, colored(run, styled, "--seed", 7))
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("demo-many", ("--mix", "7:x"), "--mix 7:x: 'mix' has the term '7:x'"),
+        ("demo-many", ("--mix", "style"), "no picture 'style' came along"),
+        ("demo-many", ("--mix", "7", "--style", "red.png"), "'mix' (7:1) has no term 'style'"),
+        ("demo-many", ("--style", "absent.png"), "No such file or directory"),
+        ("demo-many", ("--style", "models/copy/model.onnx"), "'style' cannot be used. These bytes are not"),
+        ("noise", ("--style", "red.png"), "'noise' takes no styles"),
+        ("copy", ("--mix", "7"), "'copy' has no latent"),
+    ],
+)
+def test_a_mix_or_style_that_cannot_be_ends_with_2(
+    run, styled: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(styled)
+    result = run("translate", "gray.png", "--model", model, "--models", "models", *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
