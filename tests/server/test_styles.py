@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,10 +222,13 @@ class CountingSession:
     batch_limit = 1
 
     def __init__(self, value: float = 1.0) -> None:
-        self.encoded = 0
+        self.encoded = self.runs = 0
+        self.latents: set[bytes] = set()
         self.value = value
 
     def run(self, feeds: Feeds) -> Array:
+        self.runs += 1
+        self.latents.add(feeds["latent"].tobytes())
         return np.repeat(feeds["gray"], 3, axis=3)
 
     def encode(self, styles: Array) -> Array:
@@ -308,6 +312,19 @@ def test_live_frames_of_one_style_encode_it_once(make_client: MakeClient, folder
             talk(socket, number, RED)
     assert send(client).status_code == 200
     assert session.encoded == 1
+
+
+def test_all_tiles_of_a_photo_have_the_one_latent_of_a_style(make_client: MakeClient, tmp_path: Path) -> None:
+    graph = models.many_graph(SIZE)
+    models.write_model(tmp_path / "tiled", replace(graph, output=graph.output | {"tiling": {"overlap": 4}}))
+    session = CountingSession()
+    client = make_client(lambda _: session, models_dir=(tmp_path,))
+    large = png(Image.new("L", (50, 40), 128))
+    response = client.post("/translate/tiled", files={"image": large, "style": RED})
+    assert response.headers["x-fit"].startswith("tiles")
+    assert (session.encoded, session.runs) == (1, 12)  # four tiles across and three down
+    assert len(session.latents) == 1
+    assert "style" in stages(response)
 
 
 def test_live_frames_with_a_style_that_cannot_be_are_told(client: TestClient) -> None:
