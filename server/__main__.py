@@ -179,8 +179,9 @@ def _table(catalog: Catalog) -> Table:
     table = Table(Column("id", no_wrap=True), "title", "takes", "family", "size", "folder", box=None, pad_edge=False)
     for entry in catalog:
         takes = " + ".join(f"{spec.kind.value}{' (optional)' if spec.optional else ''}" for spec in entry.manifest.inputs)
-        size = f"{entry.graph.stat().st_size / 2**20:.1f} MB"
-        table.add_row(entry.id, entry.manifest.title["en"], takes, entry.manifest.family, size, str(entry.folder))
+        size = sum(path.stat().st_size for path in (entry.graph, entry.encoder) if path)
+        shown = f"{size / 2**20:.1f} MB"
+        table.add_row(entry.id, entry.manifest.title["en"], takes, entry.manifest.family, shown, str(entry.folder))
     return table
 
 

@@ -95,6 +95,12 @@ def test_a_mix_that_cannot_be_is_refused(client: TestClient, model: str, query: 
     assert problem["parameter"] == "mix"
 
 
+def test_a_query_with_a_bad_mix_is_refused_before_its_body_is_read(make_client: Any) -> None:
+    client = make_client(max_upload_bytes=10)
+    assert_error(send(client, "mix=7"), 413, "body_too_large")
+    assert_error(send(client, "mix=7:x"), 422, "bad_parameter")
+
+
 @pytest.mark.parametrize("mix", [7, {"seed": 7}, [{"sed": 7}], ["7:1"], True])
 def test_json_of_another_shape_is_refused_by_name(client: TestClient, mix: object) -> None:
     content = json.dumps({"image": base64.b64encode(PAPER).decode(), "mix": mix})
