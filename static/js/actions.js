@@ -3,6 +3,7 @@
 import { showHelp } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { copyPicture, drawingCanvas, saveFile, sideBySide } from "./exporting.js";
+import { mixName } from "./mix.js";
 import { toFile } from "./png.js";
 import { listen } from "./shortcuts.js";
 import { SWATCHES } from "./palette.js";
@@ -66,7 +67,7 @@ function shortcutsOf(page) {
       keys: ["Escape"],
       label: "key.escape",
       run: () => escape(page),
-      only: () => [page.variations, page.tracing, page.photo.crop].some(({ isOpen }) => isOpen) || studio.isStroking || page.photo.camera.isOn,
+      only: () => [page.tracing, page.photo.crop].some(({ isOpen }) => isOpen) || studio.isStroking || page.photo.camera.isOn,
     },
     { keys: ["Z"], label: "full.look", run: () => void page.photo.look(), only: () => page.photo.hasPhoto },
     { keys: ["T"], label: "trace.open", run: () => page.tracing.choose(), only: () => page.tracing.isOffered },
@@ -83,9 +84,8 @@ function shortcutsOf(page) {
 }
 
 /** Leaves what is open, the latest first. @param {Page} page */
-function escape({ variations, studio, photo, tracing }) {
-  if (variations.isOpen) variations.close();
-  else if (tracing.isOpen) tracing.cancel();
+function escape({ studio, photo, tracing }) {
+  if (tracing.isOpen) tracing.cancel();
   else if (photo.camera.isOn) photo.camera.stop();
   else if (photo.crop.isOpen) photo.crop.cancel();
   else studio.cancelStroke();
@@ -211,7 +211,7 @@ function connectSaving(page) {
  */
 async function save(page, what) {
   const { studio } = page;
-  const name = `${studio.manifest.id}-${studio.seed}`;
+  const name = `${studio.manifest.id}-${mixName(studio.mix)}`;
   try {
     if (what === "project") saveFile(await page.saveProject(), `${name}.inkwash`);
     else if (what === "drawing") saveFile(await drawingPng(page), `${name}-drawing.png`);

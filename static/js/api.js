@@ -1,5 +1,6 @@
 /** Requests to the server this page came from. Every failure is an `ApiError` with the problem's code. */
 
+import { latentFields } from "./mix.js";
 import { toDataUrl } from "./png.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
@@ -80,36 +81,15 @@ export function decodePicture(blob, width) {
 /**
  * @param {string} id
  * @param {Request} wanted
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Blob>} one picture
  */
-export async function translate(id, wanted) {
-  return (await post(id, wanted, 1, wanted.type)).blob();
-}
-
-/**
- * @param {string} id
- * @param {Request} wanted
- * @param {number} n
- * @returns {Promise<import("./types").Variation[]>}
- */
-export async function translateMany(id, wanted, n) {
-  return (await (await post(id, wanted, n, "application/json")).json()).images;
-}
-
-/**
- * @param {string} id
- * @param {Request} wanted
- * @param {number} n
- * @param {string} accept
- */
-async function post(id, wanted, n, accept) {
-  const entries = wanted.inputs.map(async ({ name, bytes }) => [name, await toDataUrl(bytes)]);
-  const inputs = Object.fromEntries(await Promise.all(entries));
-  return request(`translate/${id}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Accept: accept },
-    body: JSON.stringify({ inputs, seed: wanted.seed, n, params: wanted.params }),
-  });
+export async function translate(id, { inputs, mix, style, params, type }, signal) {
+  const entries = inputs.map(async ({ name, bytes }) => [name, await toDataUrl(bytes)]);
+  const pictures = Object.fromEntries(await Promise.all(entries));
+  const body = { inputs: pictures, params, ...latentFields(mix), ...(style && { style: await toDataUrl(style) }) };
+  const headers = { "Content-Type": "application/json", Accept: type };
+  return (await request(`translate/${id}`, { method: "POST", headers, body: JSON.stringify(body), signal })).blob();
 }
 
 /**
@@ -118,18 +98,20 @@ async function post(id, wanted, n, accept) {
  * @param {object} wanted
  * @param {Blob} wanted.picture - for the main input: PNG, JPEG or WebP
  * @param {import("./types").EncodedInput[]} [wanted.others] - further inputs
- * @param {number} wanted.seed
+ * @param {import("./types").Mix} wanted.mix
+ * @param {Uint8Array | null} [wanted.style]
  * @param {Record<string, number>} wanted.params
  * @param {string} wanted.type - image type wanted back
  * @param {AbortSignal} [signal]
  * @returns {Promise<Blob>}
  */
-export async function translateFile(id, { picture, others = [], seed, params, type }, signal) {
-  const query = new URLSearchParams({ size: "original", seed: String(seed) });
-  for (const [name, value] of Object.entries(params)) query.set(name, String(value));
+export async function translateFile(id, { picture, others = [], mix, style = null, params, type }, signal) {
+  const query = new URLSearchParams({ size: "original" });
+  for (const [name, value] of Object.entries({ ...latentFields(mix), ...params })) query.set(name, String(value));
   const form = new FormData();
   form.set("image", picture, "image");
-  for (const { name, bytes } of others) form.set(name, new Blob([/** @type {BlobPart} */ (bytes)]), name);
+  const further = style ? [...others, { name: "style", bytes: style }] : others;
+  for (const { name, bytes } of further) form.set(name, new Blob([/** @type {BlobPart} */ (bytes)]), name);
   const response = await request(`translate/${id}?${query}`, { method: "POST", headers: { Accept: type }, body: form, signal });
   return response.blob();
 }

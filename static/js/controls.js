@@ -1,8 +1,8 @@
 /** Controls for a model's parameters and its random input, drawn from the manifest alone. */
 
 import { byId } from "./dom.js";
+import { hasStyle, mixText, parseMix, seedOf } from "./mix.js";
 import { parameterRow } from "./parameterrow.js";
-import { MAX_SEED, randomSeed } from "./studio.js";
 
 export class Controls {
   #params = byId("params", HTMLElement);
@@ -19,8 +19,10 @@ export class Controls {
     this.studio = studio;
     this.words = words;
     studio.on("work", () => this.draw());
-    studio.on("seed", () => this.#showSeed());
+    studio.on("mix", () => this.#showSeed());
     words.addEventListener("change", () => this.draw());
+    this.#params.addEventListener("input", () => studio.steer(true));
+    this.#params.addEventListener("change", () => studio.steer(false));
     this.#seed.addEventListener("change", () => this.#typeSeed());
     this.#shuffle.addEventListener("click", () => this.shuffle());
     this.#lock.addEventListener("click", () => studio.lockSeed(!studio.isSeedLocked));
@@ -44,18 +46,21 @@ export class Controls {
 
   /** Another seed, unless it is locked. */
   shuffle() {
-    if (!this.studio.isSeedLocked && this.studio.manifest.latent) this.studio.setSeed(randomSeed());
+    if (!this.studio.isSeedLocked && this.studio.manifest.latent) this.studio.setMix(this.studio.variation());
   }
 
   #showSeed() {
-    this.#seed.value = String(this.studio.seed);
+    this.#seed.value = mixText(this.studio.mix);
+    this.#seed.title = seedOf(this.studio.mix) === null ? this.#seed.value : "";
     this.#lock.setAttribute("aria-pressed", String(this.studio.isSeedLocked));
     this.#shuffle.disabled = this.studio.isSeedLocked;
   }
 
   #typeSeed() {
-    const seed = Number(this.#seed.value.trim());
-    if (Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) this.studio.setSeed(seed);
-    else this.#showSeed();
+    const { studio } = this;
+    const mix = parseMix(this.#seed.value.trim());
+    const seed = mix && seedOf(mix);
+    if (!mix || (hasStyle(mix) && !studio.style)) this.#showSeed();
+    else studio.setMix(seed === null ? mix : studio.variation(seed));
   }
 }

@@ -3,8 +3,9 @@
 import { previewUrl } from "./api.js";
 import { byId, make } from "./dom.js";
 import { workingSize } from "./geometry.js";
-import { newWork } from "./studio.js";
+import { withoutStyle } from "./mix.js";
 import { Tracer, shownParameters } from "./tracer.js";
+import { newWork } from "./work.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {import("./types").ModelSummary} ModelSummary */
@@ -76,10 +77,10 @@ export class DrawOn {
 
   /**
    * @param {Manifest} model
-   * @returns {Promise<import("./studio.js").Work | null>} an own drawing of the model; null when there is no photo any more
+   * @returns {Promise<import("./work.js").Work | null>} an own drawing of the model; null when there is no photo any more
    */
   async #lines(model) {
-    const { manifest, params, drawing, seed, isSeedLocked } = this.studio;
+    const { manifest, params, drawing, mix, isSeedLocked } = this.studio;
     const photo = await drawing.photo?.render(MAX_PIXELS);
     if (!photo) return null;
     const [input] = model.inputs;
@@ -87,7 +88,7 @@ export class DrawOn {
     const given = Object.fromEntries(shownParameters(manifest).map(({ name }) => [name, params[name]]));
     const coverage = await tracer.trace(given);
     const work = newWork(model);
-    if (isSeedLocked) work.seed = seed;
+    if (isSeedLocked) work.mix = withoutStyle(mix) ?? work.mix;
     work.drawing.paint("line")?.loadCoverage(coverage);
     work.drawing.commit();
     return work;

@@ -9,7 +9,7 @@ import { isArrayInput } from "./inputs.js";
 import { Photo } from "./photo.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
-/** @typedef {{k: number, title: Record<string, string>, seed: number, inputs: import("./studio.js").Pictures, result: ImageBitmap}} Example */
+/** @typedef {{k: number, title: Record<string, string>, seed: number, inputs: import("./work.js").Pictures, result: ImageBitmap}} Example */
 
 /** So many are offered on the empty sheet. */
 const OFFERED = 4;

@@ -4,7 +4,8 @@
  */
 
 import { decodeFrame, encodeFrame } from "./frame.js";
-import { sameBytes } from "./pixels.js";
+import { latentFields, mixText } from "./mix.js";
+import { isSameSource } from "./request.js";
 
 /** @typedef {import("./types").Request} Request */
 /** @typedef {"live" | "stroke" | "manual"} LiveMode */
@@ -63,13 +64,15 @@ export class LiveLoop extends EventTarget {
    * @param {(model: string) => WebSocket} parts.open
    * @param {() => Promise<Request | null>} parts.capture - the drawing as it is now; null while the model lacks something
    * @param {() => boolean} parts.isStroking
+   * @param {() => boolean} parts.isSteering - a slider or a pad is moved: one waits for the picture, however slow it comes
    * @param {() => Promise<number | null>} parts.probe - seconds the server asks to wait
    */
-  constructor({ open, capture, isStroking, probe }) {
+  constructor({ open, capture, isStroking, isSteering, probe }) {
     super();
     this.open = open;
     this.capture = capture;
     this.isStroking = isStroking;
+    this.isSteering = isSteering;
     this.probe = probe;
     document.addEventListener("visibilitychange", () => this.#visibilityChanged());
     window.addEventListener("online", () => this.#reconnectNow());
@@ -144,7 +147,7 @@ export class LiveLoop extends EventTarget {
   #delay() {
     const now = performance.now();
     const backoff = Math.max(0, this.#notBefore - now);
-    if (this.#isForced) return backoff;
+    if (this.#isForced || this.isSteering()) return backoff;
     const isFluent = (this.roundTrip ?? 0) < FLUENT_MS;
     if (this.isStroking()) return this.mode === "live" && isFluent ? backoff : null;
     return Math.max(backoff, isFluent ? 0 : this.#changedAt + QUIET_MS - now);
@@ -174,8 +177,9 @@ export class LiveLoop extends EventTarget {
    */
   #dispatch(socket, request, version) {
     const id = this.#nextId++;
-    const { seed, params, type } = request;
-    const frame = encodeFrame({ id, seed, params, type }, request.inputs);
+    const { inputs, mix, style, params, type } = request;
+    const parts = style ? [...inputs, { name: "style", bytes: style }] : inputs;
+    const frame = encodeFrame({ id, ...latentFields(mix), params, type }, parts);
     // The server would end the talk, and this would come again with every connection.
     if (frame.length > this.#maxFrameBytes) return this.#giveUp(version);
     this.#inFlight = { id, version, at: performance.now(), request };
@@ -360,11 +364,6 @@ export class LiveLoop extends EventTarget {
  * @param {Request} last
  */
 function isAnsweredBy(request, last) {
-  return (
-    request.seed === last.seed &&
-    (request.type === last.type || last.type === "image/png") &&
-    JSON.stringify(request.params) === JSON.stringify(last.params) &&
-    request.inputs.length === last.inputs.length &&
-    request.inputs.every((input, k) => input.name === last.inputs[k].name && sameBytes(input.bytes, last.inputs[k].bytes))
-  );
+  const isGoodEnough = request.type === last.type || last.type === "image/png";
+  return isGoodEnough && mixText(request.mix) === mixText(last.mix) && isSameSource(request, last);
 }

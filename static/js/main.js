@@ -23,6 +23,7 @@ import { ProjectError, readProject, restoreWork, writeProject } from "./project.
 import { ResultPane } from "./result.js";
 import { connectActions } from "./actions.js";
 import { Studio } from "./studio.js";
+import { STYLE_SLOT, StyleChip } from "./stylechip.js";
 import { TraceMode } from "./tracemode.js";
 import { Toolbar } from "./toolbar.js";
 import { Variations } from "./variations.js";
@@ -60,6 +61,7 @@ class Page {
       open: (model) => new WebSocket(api.liveUrl(model)),
       capture: () => this.#captureLive(),
       isStroking: () => this.studio.isStroking,
+      isSteering: () => this.studio.isSteering,
       probe: api.probe,
     });
     this.controls = new Controls(this.studio, words);
@@ -73,16 +75,20 @@ class Page {
       new Examples(this.studio, words, (k) => void this.openSample(k)),
     ];
     this.badge = new Badge(this.live, words, this.notices);
+    this.photo = new PhotoTools(this);
     this.variations = new Variations({
       studio: this.studio,
       words,
-      result: this.result,
-      ask: async (seed, n) => api.translateMany(this.studio.manifest.id, { ...(await this.capture("image/png")), seed }, n),
+      notices: this.notices,
+      live: this.live,
+      capture: () => this.#captureSource(),
+      ask: (request, signal) => api.translate(this.studio.manifest.id, request, signal),
+      isBusy: () => this.photo.camera.isOn || this.photo.crop.isOpen,
       fail: (error) => this.fail(error),
     });
-    this.photo = new PhotoTools(this);
     const refuse = (/** @type {unknown} */ error, /** @type {string} */ name) => this.photo.refuse(error, name);
     this.slots = new InputSlots({ studio: this.studio, words, notices: this.notices, refuse });
+    this.style = new StyleChip({ studio: this.studio, words, notices: this.notices, refuse });
     this.tracing = new TraceMode({
       studio: this.studio,
       words,
@@ -134,8 +140,8 @@ class Page {
    */
   async capture(type) {
     this.#requireInputs();
-    const { drawing, seed, params } = this.studio;
-    return { inputs: await drawing.encode(), seed, params, type };
+    const { drawing, latent, params } = this.studio;
+    return { inputs: await drawing.encode(), ...latent, params, type };
   }
 
   /** The picture that is still shown is of other inputs than there are. @throws {MissingInputError} */
@@ -147,7 +153,14 @@ class Page {
   /** While things move, pictures need not be lossless. @returns {Promise<Request | null>} null while an input is missing */
   async #captureLive() {
     if (this.studio.drawing.missing.length) return null;
-    return this.capture(this.studio.isStroking || this.photo.camera.isOn ? "image/jpeg" : "image/png");
+    const isMoving = this.studio.isStroking || this.studio.isSteering || this.photo.camera.isOn;
+    return this.capture(isMoving ? "image/jpeg" : "image/png");
+  }
+
+  /** What variations are made of. @returns {Promise<Request | null>} null while an input is missing */
+  async #captureSource() {
+    if (this.studio.drawing.missing.length) return null;
+    return { ...(await this.capture("image/jpeg")), style: this.studio.style?.bytes ?? null };
   }
 
   #showWork() {
@@ -207,7 +220,7 @@ class Page {
   }
 
   /** @param {import("./live.js").LivePicture} detail */
-  async #showLive({ picture, answer, roundTrip }) {
+  async #showLive({ picture, roundTrip }) {
     const model = this.studio.manifest.id;
     const number = ++this.#came;
     this.#decoding++;
@@ -216,7 +229,7 @@ class Page {
       // Pictures are decoded side by side, and an older one may take longer.
       if (number <= this.#shown || model !== this.studio.manifest.id) return bitmap.close();
       this.#shown = number;
-      this.result.show(bitmap, picture, answer.seed);
+      this.result.show(bitmap, picture);
     } finally {
       this.#decoding--;
       this.#showBusy();
@@ -301,7 +314,7 @@ class Page {
   #showExample(example) {
     this.#sample = example.k;
     this.#shown = this.#came;
-    if (!this.studio.isSeedLocked) this.result.show(example.result, null, example.seed);
+    if (!this.studio.isSeedLocked && !this.studio.style) this.result.show(example.result, null);
     this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(example.title) }));
   }
 
@@ -318,8 +331,9 @@ class Page {
    * @param {string} [input] - name of the slot that they are meant for
    */
   openFiles(files, input = "") {
-    const { photo, slots } = this;
-    if (slots.has(input)) void slots.open(input, files[0]);
+    const { photo, slots, style } = this;
+    if (input === STYLE_SLOT && style.isOffered) void style.open(files[0], files[0].name);
+    else if (slots.has(input)) void slots.open(input, files[0]);
     else if (files.length > 1 && this.studio.drawing.slots.length && !photo.panel.isOpen) this.#shareOut(files);
     else if (photo.isOffered && (files.length > 1 || photo.panel.isOpen)) photo.addAll(files);
     else void this.openFile(files[0]);
@@ -396,7 +410,7 @@ class Page {
     if (this.photo.hasPhoto) return this.photo.picture("image/png");
     this.#requireInputs();
     const { shown } = this.result;
-    if (shown?.blob?.type === "image/png") return shown.blob;
+    if (shown?.type === "image/png") return shown;
     return api.translate(this.studio.manifest.id, await this.capture("image/png"));
   }
 }

@@ -13,6 +13,7 @@ import { byId } from "./dom.js";
 import { saveFile, sideBySide } from "./exporting.js";
 import { MissingInputError, isArrayInput, listTitles } from "./inputs.js";
 import { FullSize } from "./fullsize.js";
+import { mixName } from "./mix.js";
 import { MAX_PIXELS, Photo, PhotoError } from "./photo.js";
 import { takeColor } from "./photosurface.js";
 import { toFile } from "./png.js";
@@ -180,10 +181,10 @@ export class PhotoTools {
   async #translate(type, signal) {
     const shown = this.#shown;
     if (!shown) throw new Error("There is no photo to translate.");
-    const { manifest, seed, params, drawing } = this.studio;
+    const { manifest, latent, params, drawing } = this.studio;
     if (drawing.missing.length) throw new MissingInputError(drawing.missing);
     const others = await drawing.encodeOthers();
-    return translatePhoto(shown.photo, shown.crop, { model: manifest.id, seed, params, type, others }, signal);
+    return translatePhoto(shown.photo, shown.crop, { model: manifest.id, ...latent, params, type, others }, signal);
   }
 
   /**
@@ -240,7 +241,7 @@ export class PhotoTools {
     const { width, height } = shown.crop.rect;
     const scale = Math.min(1, PANE_SIDE / Math.max(width, height));
     const bitmap = await api.decodePicture(result.picture, scale < 1 ? Math.max(1, Math.round(width * scale)) : undefined);
-    if (result === this.full.result) this.page.result.show(bitmap, result.picture, this.studio.seed);
+    if (result === this.full.result) this.page.result.show(bitmap, result.picture);
     else bitmap.close();
   }
 
@@ -272,8 +273,8 @@ export class PhotoTools {
   /** @param {string} type */
   async #save(type) {
     try {
-      const { manifest, seed } = this.studio;
-      saveFile(await this.picture(type), `${manifest.id}-${seed}.${type === "image/png" ? "png" : "jpg"}`);
+      const { manifest, mix } = this.studio;
+      saveFile(await this.picture(type), `${manifest.id}-${mixName(mix)}.${type === "image/png" ? "png" : "jpg"}`);
     } catch (error) {
       this.page.fail(error);
     }
@@ -294,12 +295,12 @@ export class PhotoTools {
    * @returns {Promise<Finished>}
    */
   async #work(file, signal, preview) {
-    const { manifest, seed, params, drawing } = this.studio;
+    const { manifest, latent, params, drawing } = this.studio;
     const photo = await this.open(file);
     preview(photo.thumbnail(THUMBNAIL));
     const missing = drawing.missing.filter((input) => input !== drawing.main.input);
     if (missing.length) throw new MissingInputError(missing);
-    const order = { model: manifest.id, seed, params, type: this.panel.type, others: await drawing.encodeSlots() };
+    const order = { model: manifest.id, ...latent, params, type: this.panel.type, others: await drawing.encodeSlots() };
     const { picture, isReduced } = await translatePhoto(photo, wholeCrop(photo.size), order, signal);
     const bitmap = await api.decodePicture(picture);
     const thumbnail = Photo.of(bitmap, bitmap, "").thumbnail(THUMBNAIL);

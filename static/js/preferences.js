@@ -1,6 +1,6 @@
-/** The two choices a browser keeps: theme and live mode. Drawings are never stored. */
+/** The choices a browser keeps: theme, live mode, and whether variations are shown. Drawings are never stored. */
 
-/** @typedef {"theme" | "mode"} Preference */
+/** @typedef {"theme" | "mode" | "variations"} Preference */
 
 /**
  * @param {Preference} name

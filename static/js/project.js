@@ -1,5 +1,5 @@
 /**
- * Project files: a drawing with its model, seed and parameters as JSON, to open again later. A file may come from anywhere, so
+ * Project files: a drawing with its model, variation and parameters as JSON, to open again later. A file may come from anywhere, so
  * all of it is read and checked before anything on the page changes.
  */
 
@@ -9,12 +9,16 @@ import { clamp } from "./geometry.js";
 import { LabelSurface } from "./labelsurface.js";
 import { Photo } from "./photo.js";
 import { PhotoSurface } from "./photosurface.js";
-import { MAX_SEED, newWork } from "./studio.js";
+import { MAX_SEED, hasStyle, mainSeed, mixText, parseMix, plain, seedOf, withoutStyle } from "./mix.js";
+import { StylePicture } from "./style.js";
+import { newWork } from "./work.js";
 
 /** @typedef {import("./drawing.js").AnySurface} AnySurface */
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {{kind?: unknown, picture?: unknown, runs?: unknown, name?: unknown, crop?: unknown, width?: unknown, height?: unknown}} Layer */
-/** @typedef {{model: string, seed: number, params: Record<string, unknown>, layers: Record<string, Layer>}} Project */
+/** @typedef {{picture?: unknown, name?: unknown}} StyleEntry */
+/** @typedef {import("./types").Mix} Mix */
+/** @typedef {{model: string, mix: Mix, style: StyleEntry | null, params: Record<string, unknown>, layers: Record<string, Layer>}} Project */
 
 const VERSION = 1;
 const PICTURE = /^data:(image\/\w+|application\/x-npy);base64,/;
@@ -38,8 +42,10 @@ export class ProjectError extends Error {
  */
 export async function writeProject(studio) {
   const layers = await studio.drawing.toLayers();
-  const { manifest, seed, params } = studio;
-  const project = { format: "inkwash", version: VERSION, model: manifest.id, seed, params, layers };
+  const { manifest, mix, style, params } = studio;
+  // Who knows seeds only, as older pages do, still opens it.
+  const chosen = { seed: mainSeed(mix), ...(seedOf(mix) === null && { mix: mixText(mix) }), ...(style && { style: await style.toLayer() }) };
+  const project = { format: "inkwash", version: VERSION, model: manifest.id, ...chosen, params, layers };
   return new Blob([JSON.stringify(project)], { type: "application/json" });
 }
 
@@ -52,23 +58,26 @@ export async function readProject(file) {
   /** @type {any} */
   const content = await file.text().then(JSON.parse).catch(() => null);
   if (!isTable(content) || content.format !== "inkwash") throw new ProjectError("project.unreadable");
-  const { version, model, seed, params = {}, layers } = content;
+  const { version, model, seed, mix: text, style = null, params = {}, layers } = content;
   if (version !== VERSION) throw new ProjectError("project.version", { value: version, version: VERSION });
   if (typeof model !== "string" || !model) throw new ProjectError("project.model", { value: model });
   if (!isWhole(seed, MAX_SEED)) throw new ProjectError("project.seed", { value: seed, max: MAX_SEED });
+  const mix = text === undefined ? plain(seed) : typeof text === "string" ? parseMix(text) : null;
+  if (!mix) throw new ProjectError("project.mix", { value: text, max: MAX_SEED });
+  if (style !== null && !isTable(style)) throw new ProjectError("project.style", { value: style });
   if (!isTable(params)) throw new ProjectError("project.params", { value: params });
   if (!isTable(layers)) throw new ProjectError("project.layers", { value: layers });
-  return /** @type {Project} */ ({ model, seed, params, layers });
+  return /** @type {Project} */ ({ model, mix, style, params, layers });
 }
 
 /**
  * Makes a project's drawing beside the one on the page. Layers that the project leaves out stay empty.
  * @param {Project} project
  * @param {Manifest} manifest - of the project's model
- * @returns {Promise<import("./studio.js").Work>}
+ * @returns {Promise<import("./work.js").Work>}
  */
 export async function restoreWork(project, manifest) {
-  const work = { ...newWork(manifest), seed: project.seed };
+  const work = { ...newWork(manifest), ...(await restoreChoice(project, manifest)) };
   work.params = { ...work.params, ...readParams(project.params, manifest) };
   const { surfaces } = work.drawing;
   for (const [name, layer] of Object.entries(project.layers)) {
@@ -78,6 +87,30 @@ export async function restoreWork(project, manifest) {
   }
   work.drawing.commit();
   return work;
+}
+
+/**
+ * The variation. A model that has no styles any more keeps the rest of the mix.
+ * @param {Project} project
+ * @param {Manifest} manifest
+ */
+async function restoreChoice({ mix, style }, { encode }) {
+  const picture = encode && style ? await restoreStyle(style, encode.input) : null;
+  if (picture || !hasStyle(mix)) return { mix, style: picture };
+  if (encode) throw new ProjectError("project.style", { value: null });
+  return { mix: withoutStyle(mix) ?? plain(0), style: null };
+}
+
+/**
+ * @param {StyleEntry} style
+ * @param {import("./types").ImageInput} input
+ */
+async function restoreStyle({ picture, name }, input) {
+  const blob = typeof picture === "string" ? dataUrlToBlob(picture) : null;
+  const title = typeof name === "string" ? name : "";
+  const restored = blob && (await StylePicture.open(blob, title, input).catch(() => null));
+  if (!restored) throw new ProjectError("project.style", { value: picture });
+  return restored;
 }
 
 /**

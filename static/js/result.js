@@ -15,7 +15,7 @@ export class ResultPane {
   /** @type {CompareMode} */
   mode = "picture";
   #isHeld = false;
-  /** @type {{blob: Blob | null, seed: number} | null} the picture on show, as the server sent it */
+  /** The picture on show, as the server sent it. @type {Blob | null} */
   shown = null;
 
   /** @param {import("./studio.js").Studio} studio */
@@ -37,9 +37,8 @@ export class ResultPane {
   /**
    * @param {ImageBitmap} bitmap
    * @param {Blob | null} blob
-   * @param {number} seed
    */
-  show(bitmap, blob, seed) {
+  show(bitmap, blob) {
     if (this.canvas.width !== bitmap.width || this.canvas.height !== bitmap.height) {
       [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
     }
@@ -47,7 +46,7 @@ export class ResultPane {
     this.#context.drawImage(bitmap, 0, 0);
     this.#place(bitmap);
     bitmap.close();
-    this.shown = { blob, seed };
+    this.shown = blob;
   }
 
   /** Where the picture lies on the stage, shares of its sides. */

@@ -9,7 +9,15 @@ import { toFile } from "./png.js";
 
 /** @typedef {import("./types").Crop} Crop */
 /** @typedef {import("./photo.js").Photo} Photo */
-/** @typedef {{model: string, seed: number, params: Record<string, number>, type: string, others?: import("./types").EncodedInput[]}} Order */
+/**
+ * @typedef {object} Order
+ * @property {string} model - its id
+ * @property {import("./types").Mix} mix
+ * @property {Uint8Array | null} [style]
+ * @property {Record<string, number>} params
+ * @property {string} type - image type wanted back
+ * @property {import("./types").EncodedInput[]} [others]
+ */
 /** @typedef {{picture: Blob, isReduced: boolean}} Translated isReduced: smaller than the photo */
 
 /** Each try has a third of the pixels of the one before. */

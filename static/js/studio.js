@@ -1,27 +1,24 @@
 /**
- * The state of the page: model, drawing, tool, colours, seed and history, and the rules by which they change. It tells of every
+ * The state of the page: model, drawing, tool, colours, variation and history, and the rules by which they change. It tells of every
  * change by an event; it draws no interface and sends nothing.
  */
 
 import { clamp } from "./geometry.js";
-import { Drawing } from "./drawing.js";
 import { History } from "./history.js";
-import { PhotoSurface } from "./photosurface.js";
+import { MAX_SEED, STYLE, hasStyle, mixText, nearStyle, plain, randomSeed, withoutStyle } from "./mix.js";
 import { TOOLS, inputOf, toolsFor } from "./tools.js";
+import { newWork, putPictures } from "./work.js";
 
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {import("./types").Point} Point */
 /** @typedef {import("./types").Modifiers} Modifiers */
-/** @typedef {Map<string, ImageBitmap | import("./photo.js").Photo>} Pictures by input name */
-/** @typedef {{manifest: Manifest, drawing: Drawing, seed: number, params: Record<string, number>}} Work */
-/** @typedef {"work" | "tool" | "size" | "color" | "class" | "seed" | "params" | "change" | "stroke" | "frame" | "preview"} StudioEvent */
+/** @typedef {import("./drawing.js").Drawing} Drawing */
+/** @typedef {import("./types").Mix} Mix */
+/** @typedef {import("./work.js").Pictures} Pictures */
+/** @typedef {import("./work.js").Work} Work */
+/** @typedef {"work" | "tool" | "size" | "color" | "class" | "mix" | "style" | "params" | "change" | "stroke" | "frame" | "preview"} StudioEvent */
 
-export const MAX_SEED = 2 ** 32 - 1;
 const RECENT_COLORS = 6;
-
-export function randomSeed() {
-  return Math.floor(Math.random() * (MAX_SEED + 1));
-}
 
 export class Studio extends EventTarget {
   history = new History();
@@ -39,6 +36,10 @@ export class Studio extends EventTarget {
   #stroke = null;
   /** What is on show and is no step yet: the message key of the step that it would be. @type {string | null} */
   #preview = null;
+  /** While a pad is moved: the mix before. @type {Mix | null} */
+  #mixBefore = null;
+  /** Whether a slider or a pad is being moved. */
+  isSteering = false;
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
 
@@ -62,8 +63,23 @@ export class Studio extends EventTarget {
     return this.work.drawing;
   }
 
-  get seed() {
-    return this.work.seed;
+  /** What the random input is made of. */
+  get mix() {
+    return this.work.mix;
+  }
+
+  /** The picture whose style may be a part of mixes. */
+  get style() {
+    return this.work.style;
+  }
+
+  /** Both as they go to the server: a style that the mix has no part of stays here. */
+  get latent() {
+    return { mix: this.mix, style: hasStyle(this.mix) ? (this.style?.bytes ?? null) : null };
+  }
+
+  get distribution() {
+    return this.manifest.latent?.distribution ?? "";
   }
 
   get params() {
@@ -98,7 +114,7 @@ export class Studio extends EventTarget {
    */
   switchModel(manifest, pictures) {
     const after = newWork(manifest);
-    if (this.isSeedLocked) after.seed = this.seed;
+    if (this.isSeedLocked) after.mix = withoutStyle(this.mix) ?? after.mix;
     putPictures(after.drawing, pictures);
     after.drawing.commit();
     this.replaceWork("step.model", after);
@@ -118,6 +134,7 @@ export class Studio extends EventTarget {
 
   /** @param {Work} work */
   #setWork(work) {
+    this.dropMix();
     this.dropPreview();
     this.cancelStroke();
     this.work = work;
@@ -195,17 +212,109 @@ export class Studio extends EventTarget {
     this.#tell("class");
   }
 
-  /** @param {number} seed */
-  setSeed(seed) {
-    this.work.seed = clamp(Math.floor(seed) || 0, 0, MAX_SEED);
-    this.#tell("seed");
+  /** @param {Mix} mix */
+  setMix(mix) {
+    this.dropMix();
+    this.#putMix(mix);
+  }
+
+  /** @param {Mix} mix */
+  #putMix(mix) {
+    this.work.mix = mix;
+    this.#tell("mix");
     this.#tell("change");
+  }
+
+  /**
+   * What a seed stands for: itself, or a variation of the style that was chosen.
+   * @param {number} [seed]
+   * @returns {Mix}
+   */
+  variation(seed = randomSeed()) {
+    const whole = clamp(Math.floor(seed) || 0, 0, MAX_SEED);
+    return this.style ? nearStyle(whole, this.distribution) : plain(whole);
   }
 
   /** @param {boolean} isLocked */
   lockSeed(isLocked) {
     this.isSeedLocked = isLocked;
-    this.#tell("seed");
+    this.#tell("mix");
+  }
+
+  /**
+   * Takes a variation, as one undo step.
+   * @param {Mix} mix
+   */
+  takeMix(mix) {
+    this.dropMix();
+    if (mixText(mix) !== mixText(this.mix)) this.#choose("step.variation", { mix, style: this.style });
+  }
+
+  /**
+   * Takes a picture whose style is wanted, or none, as one undo step.
+   * @param {import("./style.js").StylePicture | null} style
+   */
+  takeStyle(style) {
+    this.dropMix();
+    const mix = style ? STYLE : (withoutStyle(this.mix) ?? plain(randomSeed()));
+    this.#choose(style ? "step.style" : "step.style_removed", { mix, style });
+  }
+
+  /**
+   * @param {string} label - message key
+   * @param {Pick<Work, "mix" | "style">} after
+   */
+  #choose(label, after) {
+    const { work } = this;
+    const before = { mix: work.mix, style: work.style };
+    const apply = (/** @type {Pick<Work, "mix" | "style">} */ chosen) => {
+      Object.assign(work, chosen);
+      this.#tell("style");
+      this.#tell("mix");
+      this.#tell("change");
+    };
+    this.history.push({ label, undo: () => apply(before), redo: () => apply(after) });
+    apply(after);
+  }
+
+  /**
+   * Shows a mix while a pad is moved; it is no step before `keepMix`.
+   * @param {Mix} mix
+   */
+  showMix(mix) {
+    this.#mixBefore ??= this.mix;
+    this.isSteering = true;
+    this.#putMix(mix);
+  }
+
+  /** Makes the mix on show a step. */
+  keepMix() {
+    const { mix } = this;
+    if (!this.#mixBefore) return;
+    this.work.mix = this.#mixBefore;
+    this.#mixBefore = null;
+    this.isSteering = false;
+    this.takeMix(mix);
+    this.#tell("change");
+  }
+
+  /** Goes back to the mix from before the pad was moved. */
+  dropMix() {
+    const before = this.#mixBefore;
+    if (!before) return;
+    this.#mixBefore = null;
+    this.isSteering = false;
+    this.#putMix(before);
+  }
+
+  /**
+   * Tells that a slider is being moved, or has come to rest: until then pictures are to come quickly rather than lossless.
+   * @param {boolean} isSteering
+   */
+  steer(isSteering) {
+    if (isSteering === this.isSteering) return;
+    this.isSteering = isSteering;
+    if (!isSteering) this.#tell("change");
   }
 
   /**
@@ -295,27 +404,28 @@ export class Studio extends EventTarget {
   /**
    * Commits what was drawn as one undo step.
    * @param {string} label - message key
-   * @param {number} [seed] - of a sample, taken over in the same step
+   * @param {Mix} [mix] - of a sample, taken over in the same step
    */
-  record(label, seed = this.seed) {
-    const before = this.seed;
+  record(label, mix = this.mix) {
+    const before = this.mix;
     const toggle = this.drawing.commit();
     const { work } = this;
-    if (toggle || seed !== before) {
-      const apply = (/** @type {number} */ value) => {
+    const isOther = mixText(mix) !== mixText(before);
+    if (toggle || isOther) {
+      const apply = (/** @type {Mix} */ value) => {
         toggle?.();
         // A stroke has no part in the seed: one that was chosen after it stays when it is undone.
-        if (seed !== before) {
-          work.seed = value;
-          this.#tell("seed");
+        if (isOther) {
+          work.mix = value;
+          this.#tell("mix");
         }
         this.#tell("change");
       };
-      this.history.push({ label, undo: () => apply(before), redo: () => apply(seed) });
+      this.history.push({ label, undo: () => apply(before), redo: () => apply(mix) });
     }
-    if (seed !== before) {
-      work.seed = seed;
-      this.#tell("seed");
+    if (isOther) {
+      work.mix = mix;
+      this.#tell("mix");
     }
     this.#tell("change");
   }
@@ -429,11 +539,12 @@ export class Studio extends EventTarget {
     this.cancelStroke();
     for (const surface of this.drawing.surfaces) surface.clear();
     putPictures(this.drawing, pictures);
-    this.record("step.sample", this.isSeedLocked ? this.seed : seed);
+    this.record("step.sample", this.isSeedLocked || this.style ? this.mix : plain(seed));
   }
 
   /** @returns {{label: string} | null} what was undone, if only a preview */
   undo() {
+    this.dropMix();
     const label = this.#preview;
     this.dropPreview();
     if (label !== null) return { label };
@@ -442,28 +553,8 @@ export class Studio extends EventTarget {
 
   /** @returns {{label: string} | null} what was redone */
   redo() {
+    this.dropMix();
     this.dropPreview();
     return this.isStroking ? null : this.history.redo();
-  }
-}
-
-/**
- * @param {Manifest} manifest
- * @returns {Work} an empty drawing with the model's defaults
- */
-export function newWork(manifest) {
-  const params = Object.fromEntries(manifest.parameters.map((parameter) => [parameter.name, parameter.default]));
-  return { manifest, drawing: new Drawing(manifest), seed: manifest.samples[0]?.seed ?? randomSeed(), params };
-}
-
-/**
- * @param {Drawing} drawing
- * @param {Pictures} pictures
- */
-function putPictures(drawing, pictures) {
-  for (const surface of drawing.surfaces) {
-    const picture = pictures.get(surface.input.name);
-    if (surface instanceof PhotoSurface && picture) surface.load(picture);
-    else if (picture instanceof ImageBitmap) surface.load(picture);
   }
 }

@@ -4,6 +4,7 @@
 
 import { decodePicture, translateFile } from "./api.js";
 import { clamp, contain, fitScale } from "./geometry.js";
+import { plain } from "./mix.js";
 import { toFile } from "./png.js";
 
 /** @typedef {import("./types").ImageInput} ImageInput */
@@ -50,7 +51,7 @@ export class Tracer {
    */
   async trace(params, signal) {
     this.#file ??= toFile(draw(this.photo, this.box));
-    const order = { picture: await this.#file, seed: 0, params: { ...params, ...this.#width }, type: "image/png" };
+    const order = { picture: await this.#file, mix: plain(0), params: { ...params, ...this.#width }, type: "image/png" };
     const lines = await decodePicture(await translateFile(this.manifest.id, order, signal));
     const coverage = this.#coverage(lines);
     lines.close();

@@ -84,6 +84,8 @@ export interface Manifest {
   inputs: ImageInput[];
   output: { size: Size | FlexibleSize; channels: number; compose: string; line: OutputLine | null };
   latent: { name: string; shape: number[]; distribution: string } | null;
+  /** Of the graph that makes a latent of a picture. */
+  encode?: { input: ImageInput } | null;
   parameters: Parameter[];
   samples: Sample[];
   metrics: Metric[];
@@ -169,10 +171,22 @@ export interface EncodedInput {
   bytes: Uint8Array;
 }
 
+/** One part of a mix. */
+export interface Term {
+  /** A seed, or the style of the picture that goes along. */
+  what: number | "style";
+  weight: number;
+}
+
+/** What a latent is made of; at least one term, see `mix.js`. */
+export type Mix = Term[];
+
 /** Everything a translation needs. */
 export interface Request {
   inputs: EncodedInput[];
-  seed: number;
+  mix: Mix;
+  /** Bytes of the picture whose style the mix has. */
+  style: Uint8Array | null;
   params: Record<string, number>;
   /** Image type wanted back. */
   type: string;
@@ -181,18 +195,12 @@ export interface Request {
 /** Header of a live answer. */
 export interface LiveAnswer {
   id: number;
-  seed: number;
   type: string;
   width: number;
   height: number;
   superseded: number;
   palette_snapped: number | null;
   timings: Record<string, number>;
-}
-
-export interface Variation {
-  image: string;
-  seed: number;
 }
 
 /** A problem of the API (RFC 9457), or a live error message. */

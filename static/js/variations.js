@@ -1,98 +1,171 @@
-/** A grid of variations over the result: the picture on show in the middle, eight other seeds around it. */
+/**
+ * Variations of the present drawing, side by side: when the strip is open, what is in its places, and what its buttons do. The strip and
+ * the pad show them, `Previews` asks for their pictures.
+ */
 
-import { byId, make } from "./dom.js";
-import { MAX_SEED, randomSeed } from "./studio.js";
+import { byId } from "./dom.js";
+import { near, randomSeed } from "./mix.js";
+import { Pad } from "./pad.js";
+import { Places } from "./places.js";
+import { readPreference, writePreference } from "./preferences.js";
+import { Previews } from "./previews.js";
+import { Strip } from "./strip.js";
 
-/** @typedef {import("./types").Variation} Variation */
-
-const COUNT = 8;
-const MIDDLE = 4;
+/** @typedef {import("./types").Mix} Mix */
+/** @typedef {import("./types").Request} Request */
 
 export class Variations {
-  #grid = byId("variations", HTMLElement);
+  #section = byId("strip", HTMLElement);
   #button = byId("vary", HTMLButtonElement);
-  #round = 0;
+  #shuffle = byId("strip-shuffle", HTMLButtonElement);
+  #isOpen = false;
+  #model = "";
+  #style = "";
 
   /**
    * @param {object} parts
    * @param {import("./studio.js").Studio} parts.studio
    * @param {import("./words.js").Words} parts.words
-   * @param {import("./result.js").ResultPane} parts.result
-   * @param {(seed: number, n: number) => Promise<Variation[]>} parts.ask
+   * @param {import("./notices.js").Notices} parts.notices
+   * @param {import("./live.js").LiveLoop} parts.live
+   * @param {() => Promise<Request | null>} parts.capture
+   * @param {(request: Request, signal: AbortSignal) => Promise<Blob>} parts.ask
+   * @param {() => boolean} parts.isBusy - whether something goes on that moves the drawing by itself, as a camera
    * @param {(error: unknown) => void} parts.fail
    */
-  constructor({ studio, words, result, ask, fail }) {
+  constructor({ studio, words, notices, live, capture, ask, isBusy, fail }) {
     this.studio = studio;
     this.words = words;
-    this.result = result;
-    this.ask = ask;
+    this.notices = notices;
+    this.live = live;
+    this.isBusy = isBusy;
     this.fail = fail;
-    this.#button.addEventListener("click", () => (this.isOpen ? this.close() : void this.show()));
-    this.#grid.addEventListener("keydown", (event) => this.#key(event));
-    studio.on("change", () => this.close());
-    studio.on("work", () => this.close());
+    this.places = new Places();
+    this.previews = new Previews({ wanted: () => this.#wanted, capture, ask, isDue: () => this.#isDue });
+    const act = (/** @type {import("./strip.js").StripAction} */ action, /** @type {number} */ k) => this.#act(action, k);
+    this.strip = new Strip({ places: this.places, previews: this.previews, words, current: () => studio.mix, act });
+    this.pad = new Pad({ studio, words, notices, places: this.places, previews: this.previews });
+    this.#listen();
+    this.#setOpen(readPreference("variations") === "open");
+    this.#workChanged();
   }
 
-  get isOpen() {
-    return !this.#grid.hidden;
+  #listen() {
+    const { studio, words, live, places, previews, pad } = this;
+    this.#button.addEventListener("click", () => this.toggle());
+    this.#shuffle.addEventListener("click", () => this.shuffle());
+    this.#section.addEventListener("keydown", (event) => this.#key(event));
+    studio.on("work", () => this.#workChanged());
+    studio.on("style", () => this.#styleChanged());
+    studio.on("mix", () => this.strip.draw());
+    for (const event of /** @type {const} */ (["change", "frame"])) studio.on(event, () => this.#drawingChanged());
+    live.addEventListener("state", () => live.isSettled && previews.settled());
+    previews.addEventListener("change", () => this.draw());
+    previews.addEventListener("problem", (event) => this.fail(/** @type {CustomEvent} */ (event).detail));
+    places.addEventListener("change", () => this.#chosen());
+    pad.addEventListener("change", () => this.#chosen());
+    words.addEventListener("change", () => this.draw());
   }
 
-  close() {
-    if (!this.isOpen) return;
-    const hadFocus = this.#grid.contains(document.activeElement);
-    this.#round++;
-    this.#grid.hidden = true;
-    this.#button.setAttribute("aria-expanded", "false");
-    if (hadFocus) this.#button.focus();
+  /** Whether it is looked at. */
+  get isShown() {
+    return this.#isOpen && this.studio.manifest.latent !== null;
   }
 
-  async show() {
-    const round = ++this.#round;
-    const cells = Array.from({ length: COUNT + 1 }, () => make("button", { type: "button", class: "variation", disabled: "" }));
-    this.#grid.replaceChildren(...cells);
-    this.#grid.hidden = false;
-    this.#button.setAttribute("aria-expanded", "true");
-    this.#fill(cells[MIDDLE], { image: this.result.canvas.toDataURL(), seed: this.studio.seed }, true);
-    try {
-      const images = await this.ask(randomSeed() % (MAX_SEED - COUNT), COUNT);
-      if (round !== this.#round) return;
-      const around = cells.filter((_, k) => k !== MIDDLE);
-      images.forEach((variation, k) => around[k] && this.#fill(around[k], variation, false));
-      around[0].focus();
-    } catch (error) {
-      if (round !== this.#round) return;
-      this.close();
-      this.fail(error);
-    }
+  /** What there should be pictures of. */
+  get #wanted() {
+    if (!this.isShown) return [];
+    return [...this.places.mixes, ...this.pad.mixes];
+  }
+
+  get #isDue() {
+    const { isStroking, isSteering } = this.studio;
+    return this.isShown && this.live.isSettled && !isStroking && !isSteering && !this.isBusy();
+  }
+
+  toggle() {
+    this.#setOpen(!this.#isOpen);
+    writePreference("variations", this.#isOpen ? "open" : "closed");
+    this.#button.focus();
+  }
+
+  /** @param {boolean} isOpen */
+  #setOpen(isOpen) {
+    this.#isOpen = isOpen;
+    this.#button.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) this.previews.rechosen();
+    else this.previews.stop();
+    this.draw();
+  }
+
+  /** Other variations in all places that are not kept. */
+  shuffle() {
+    this.places.refill(() => this.studio.variation());
+    this.notices.announce(this.words.t("strip.shuffled"));
   }
 
   /**
-   * @param {HTMLButtonElement} cell
-   * @param {Variation} variation
-   * @param {boolean} isCurrent
+   * @param {import("./strip.js").StripAction} action
+   * @param {number} k
    */
-  #fill(cell, variation, isCurrent) {
-    const name = this.words.t(isCurrent ? "variations.current" : "variations.one", { seed: variation.seed });
-    cell.disabled = false;
-    cell.setAttribute("aria-label", name);
-    cell.setAttribute("aria-pressed", String(isCurrent));
-    cell.dataset.seed = String(variation.seed);
-    cell.replaceChildren(make("img", { src: variation.image, alt: "" }), make("span", {}, [String(variation.seed)]));
-    cell.addEventListener("click", () => {
-      this.close();
-      if (!isCurrent) this.studio.setSeed(variation.seed);
-    });
+  #act(action, k) {
+    const { mix } = this.places.all[k];
+    if (action === "keep") this.places.toggle(k);
+    else if (action === "more") this.#showNeighbours(k);
+    else if (!this.pad.assign(mix)) this.studio.takeMix(mix);
+  }
+
+  /** Fills the other places with variations that are near one. @param {number} k */
+  #showNeighbours(k) {
+    const { mix } = this.places.all[k];
+    this.places.refill(() => near(mix, randomSeed(), this.studio.distribution), k);
+    this.notices.announce(this.words.t("strip.more_shown", { number: k + 1 }));
+  }
+
+  #workChanged() {
+    const { studio, previews, places } = this;
+    const { id } = studio.manifest;
+    if (id !== this.#model) {
+      this.#model = id;
+      previews.clear();
+      this.pad.reset();
+      places.reset(() => studio.variation());
+    }
+    this.#styleChanged();
+  }
+
+  #styleChanged() {
+    const { style } = this.studio;
+    const text = style ? `${style.bytes.length} ${style.name}` : "";
+    if (text === this.#style) return;
+    this.#style = text;
+    this.pad.restyle(style !== null);
+    this.places.restyle(() => this.studio.variation(), style !== null);
+  }
+
+  #drawingChanged() {
+    this.previews.changed();
+    this.strip.showBusy();
+  }
+
+  #chosen() {
+    this.previews.rechosen();
+    this.draw();
+  }
+
+  draw() {
+    this.#section.hidden = !this.isShown;
+    if (!this.isShown || !this.places.all.length) return;
+    this.#shuffle.disabled = this.places.areAllKept;
+    this.strip.draw();
+    this.pad.draw();
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const cells = [...this.#grid.querySelectorAll("button")];
-    const at = cells.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 3, ArrowUp: -3 }[event.key];
-    if (event.key === "Escape") this.close();
-    else if (step && at >= 0) cells[at + step]?.focus();
-    else return;
+    if (event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
+    if (!this.pad.cancel()) this.toggle();
   }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,13 @@ class Studio:
             assert time.monotonic() < deadline, f"never became true: {condition}"
             self.page.wait_for_timeout(30)
 
+    def wait_until(self, is_true: Callable[[], bool]) -> None:
+        """Waits for what the test itself sees, as requests that it noted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not is_true():
+            assert time.monotonic() < deadline, "it never came"
+            self.page.wait_for_timeout(30)
+
     # --- looking
 
     def result(self) -> Pixels:
@@ -87,7 +94,25 @@ class Studio:
     def toast(self) -> str:
         return self.page.locator(".toast").inner_text()
 
+    def wait_for_strip(self) -> None:
+        """Waits until every variation of the strip shows the newest drawing."""
+        self.page.wait_for_selector("#strip-row[aria-busy='false']")
+        self.wait("document.querySelectorAll('.variation[data-state=fresh]').length === 8")
+
+    def mixes(self) -> list[str]:
+        """What the strip's variations are made of, as text."""
+        cells: list[str] = self.page.eval_on_selector_all(".variation", "cells => cells.map((cell) => cell.dataset.mix)")
+        return cells
+
+    def variation(self, place: int) -> Pixels:
+        """Picture of a variation of the strip."""
+        return self.canvas(f"[data-place='{place}'] canvas")
+
     # --- acting
+
+    def open_strip(self) -> None:
+        self.page.click("#vary")
+        self.wait_for_strip()
 
     def at(self, spot: Spot) -> tuple[float, float]:
         """CSS pixels of a place on the drawing."""

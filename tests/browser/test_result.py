@@ -1,4 +1,4 @@
-"""The result: comparing, variations, saving, copying, projects."""
+"""The result: comparing, seeds, saving, copying, projects."""
 
 from __future__ import annotations
 
@@ -11,30 +11,6 @@ from playwright.sync_api import Route
 
 from tests.browser.conftest import OpenStudio, Watch
 from tests.browser.studio import Studio, decode, png
-
-
-def test_variations_differ_and_one_can_be_taken(lines: Studio) -> None:
-    before = lines.result()
-    lines.page.click("#vary")
-    lines.page.wait_for_selector(".variation:nth-child(9) img")
-    seeds = lines.page.eval_on_selector_all(".variation", "cells => cells.map(cell => cell.dataset.seed)")
-    pictures = lines.page.eval_on_selector_all(".variation img", "images => images.map(image => image.src)")
-    assert len(set(seeds)) == 9
-    assert len(set(pictures)) == 9
-    lines.page.click(".variation:nth-child(2)")
-    assert lines.page.input_value("#seed") == seeds[1]
-    assert lines.page.is_hidden("#variations")
-    after = lines.result()
-    assert not np.array_equal(after, before)
-
-
-def test_escape_closes_the_variations_and_keeps_the_seed(lines: Studio) -> None:
-    seed = lines.page.input_value("#seed")
-    lines.page.click("#vary")
-    lines.page.wait_for_selector(".variation:nth-child(9) img")
-    lines.press("Escape")
-    assert lines.page.is_hidden("#variations")
-    assert lines.page.input_value("#seed") == seed
 
 
 def test_seed_is_reproducible_shuffled_and_locked(lines: Studio) -> None:
@@ -176,6 +152,9 @@ BROKEN: list[tuple[dict[str, object], str]] = [
     ({"seed": "abc"}, "seed is abc"),
     ({"seed": -1}, "seed is -1"),
     ({"seed": 2**32}, "seed is 4294967296"),
+    ({"mix": "7:a"}, "mix is 7:a"),
+    ({"mix": 7}, "mix is 7"),
+    ({"style": "red"}, "style picture is red"),
     ({"params": [1]}, "[1]"),
     ({"layers": None}, "layers are null"),
     ({"layers": {"sky": {"kind": "labels"}}}, "“sky”"),
