@@ -237,6 +237,50 @@ class EdgesConfig(_Section):
     lambda_dice: float = Field(default=0.0, ge=0, description="Weight of the Dice loss of the fusion, for thinner lines.")
 
 
+class FlowTarget(StrEnum):
+    """What a flow models: Cb and Cr under the source as luma, or the whole target."""
+
+    CHROMA = "chroma"
+    PICTURE = "picture"
+
+
+class CinnConfig(_Section):
+    """Flow and condition network of the family `cinn`. Defaults are the small preset, for a processor."""
+
+    target: FlowTarget = FlowTarget.CHROMA
+    target_channels: Literal[1, 3] = Field(default=3, description="Of the data set's targets; for target 'picture' only.")
+    shrink: int = Field(default=4, ge=1, le=16, description="The flow's side is the picture's divided by this; 1 for pictures.")
+    condition_shrink: int = Field(default=2, ge=1, le=16, description="The same of what the condition network sees.")
+    couplings: tuple[int, ...] = Field(default=(4, 4, 4), description="Two-sided couplings a level, each at half the side.")
+    hidden: tuple[int, ...] = Field(default=(32, 40, 40), description="Channels inside each level's couplings.")
+    keep: tuple[int, ...] = Field(default=(8, 16, 16), description="Channels that go on from each level; others are latent.")
+    dense_couplings: int = Field(default=4, ge=1, le=32, description="Couplings of the coarsest level as one vector.")
+    dense_hidden: int = Field(default=80, ge=4)
+    dense_keep: int = Field(default=8, ge=1, description="Channels of the coarsest level that are coupled as one vector.")
+    base_channels: int = Field(default=40, ge=4, description="Of the condition's encoder; as the colouriser it starts from.")
+    max_channels: int = Field(default=160, ge=4)
+    map_channels: int = Field(default=48, ge=4, description="Of the condition's maps.")
+    vector_channels: int = Field(default=64, ge=4, description="Of the condition's vector.")
+    clamp: float = Field(default=1.5, gt=0, le=4, description="A coupling scales by exp(+-this) at most.")
+    noise: float = Field(default=0.05, ge=0, le=1, description="Gaussian noise on what the flow learns, about 1 in size.")
+    lambda_guess: float = Field(
+        default=1.0,
+        ge=0,
+        description="Weight of the condition network's own guesses of the mean answer, which teach it to see.",
+    )
+    weight_decay: float = Field(default=1e-5, ge=0)
+    gradient_norm_max: float = Field(default=10.0, ge=0, description="Longest gradient; 0 shortens none.")
+    temperature: float = Field(default=0.8, gt=0, le=1.2, description="Default of the served parameter.")
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> CinnConfig:
+        counts = {"couplings": len(self.couplings), "hidden": len(self.hidden), "keep": len(self.keep)}
+        if len(set(counts.values())) > 1 or not self.couplings:
+            told = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise ValueError(f"couplings, hidden and keep must name as many levels; they name {told}")
+        return self
+
+
 class LoopConfig(_Section):
     """How often, in images, and with what arithmetic."""
 
@@ -313,6 +357,7 @@ class TrainConfig(_Section):
     hints: HintConfig = HintConfig()
     edges: EdgesConfig = EdgesConfig()
     color: ColorConfig = ColorConfig()
+    cinn: CinnConfig = CinnConfig()
     loop: LoopConfig = LoopConfig()
 
 

@@ -22,7 +22,9 @@ import torch
 from PIL import Image
 
 from server.manifest import (
+    STYLE_NAME,
     Compose,
+    Encode,
     FlexibleSize,
     Golden,
     ImageInput,
@@ -50,10 +52,12 @@ from training.offers import Labelling, offers
 from training.onnx_graph import TRACE_BATCH, ExportError, rounded_to_half, write_graph
 from training.recipes.recipe import Drawing
 from training.serving import graph_feeds, translate, without_hints
+from training.style_graph import write_style_graph
 from training.trained import TrainedRun
 
 PARITY_BATCHES = (1, 4)
 PARITY_MAX_STEPS = 1
+STYLE_GRAPH = "encode.onnx"
 PREVIEW_SIDE = 256
 FIRST_SEED = 1
 
@@ -116,6 +120,8 @@ def export_model(
         write_graph(exportable, _trace_inputs(exportable, held_out), graph)
         parity = measure_parity(exportable, graph, held_out)
         require_parity(parity)
+        if exportable.encoder is not None:
+            write_style_graph(exportable, held_out, staging / STYLE_GRAPH)
         shown = [*drawings, *gallery(held_out, exportable.image_names)]
         _describe(staging, exportable, held_out, labelling, evaluation, parity, shown)
         folder = models / labelling.model_id
@@ -279,6 +285,7 @@ def _describe(
             line=OutputLine(ink="dark", width_parameter=exportable.line_width) if exportable.line_width else None,
         ),
         latent=_latent(exportable),
+        encode=_encode(folder / STYLE_GRAPH, info) if exportable.encoder is not None else None,
         parameters=tuple(_parameter(spec) for spec in exportable.parameters),
         samples=samples,
         metrics=_metrics(evaluation),
@@ -368,6 +375,12 @@ def _latent(exportable: Exportable) -> Latent | None:
     if spec is None:
         return None
     return Latent(name=spec.name, shape=spec.shape, distribution=LatentDistribution(spec.distribution))
+
+
+def _encode(graph: Path, info: DatasetInfo) -> Encode:
+    size = Size(height=info.size, width=info.size)
+    style = ImageInput(name=STYLE_NAME, kind=InputKind.PHOTO, channels=3, size=size, background=(255, 255, 255))
+    return Encode(input=style, sha256=hashlib.sha256(graph.read_bytes()).hexdigest())
 
 
 def _parameter(spec: ParameterSpec) -> Parameter:

@@ -27,6 +27,11 @@ from training.families.protocol import Exportable
 OPSET = 18
 OUTPUT_NAME = "result"
 """ONNX forbids that an output has the name of an input, and inputs are called `image`."""
+STYLE_NAME = "style"
+LATENT_NAME = "latent"
+"""Input and output of the second graph."""
+PICTURE_WORDS = "All arithmetic of the served graph: uint8 images in, uint8 image out."
+ENCODER_WORDS = "All arithmetic from a picture to its latent: uint8 image in, float32 latent out."
 HALF_MIN_ELEMENTS = 256
 """Smaller tensors stay float32: a Cast node would cost more than it saves."""
 TRACE_BATCH = 2
@@ -69,8 +74,24 @@ def write_graph(exportable: Exportable, inputs: Sequence[Tensor], path: Path) ->
     """
     names = [*exportable.image_names, *([exportable.latent.name] if exportable.latent else [])]
     names += [parameter.name for parameter in exportable.parameters]
-    shapes = _dynamic_shapes(exportable)
-    model = _trace(exportable.module, inputs, names, shapes)
+    _save(_trace(exportable.module, inputs, names, _dynamic_shapes(exportable), OUTPUT_NAME, PICTURE_WORDS), path)
+
+
+def write_encoder(encoder: nn.Module, style: Tensor, path: Path) -> None:
+    """Traces the second graph of a model, from a picture to a latent, and writes it to `path`.
+
+    Args:
+        encoder: With weights already rounded to float16.
+        style: Two pictures, uint8 (2, H, W, 3).
+
+    Raises:
+        ExportError: The exporter failed or made something the contract forbids.
+    """
+    axes = {0: torch.export.Dim("batch", min=1, max=1024)}
+    _save(_trace(encoder, [style], [STYLE_NAME], (axes,), LATENT_NAME, ENCODER_WORDS), path)
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
     store_weights_as_half(model)
     _check_portable(model)
     onnx.checker.check_model(model, full_check=True)
@@ -134,7 +155,12 @@ def _dynamic_shapes(exportable: Exportable) -> tuple[dict[int, Any], ...]:
 
 
 def _trace(
-    module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], shapes: tuple[dict[int, Any], ...]
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    names: Sequence[str],
+    shapes: tuple[dict[int, Any], ...],
+    output: str,
+    words: str,
 ) -> onnx.ModelProto:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -147,7 +173,7 @@ def _trace(
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(names),
-                output_names=[OUTPUT_NAME],
+                output_names=[output],
                 dynamic_shapes=(shapes,),
                 external_data=False,
                 verbose=False,
@@ -162,7 +188,7 @@ def _trace(
     model = program.model_proto
     _forget_origins(model)
     model.producer_name, model.producer_version = "inkwash-train", torch.__version__
-    model.doc_string = "All arithmetic of the served graph: uint8 images in, uint8 image out."
+    model.doc_string = words
     return model
 
 

@@ -303,7 +303,7 @@ def test_finger_strikes_and_swipes_on_a_phone(open_preview: OpenPreview) -> None
     for kind, x in (("touchStart", 300), ("touchMove", 200), ("touchMove", 100), ("touchMove", 99), ("touchEnd", None)):
         points = [] if x is None else [{"x": x, "y": 300}]
         if x is None or x == 99:
-            # The finger comes to rest: after a fling the browser takes the next tap for the one that stops it, and clicks nothing.
+            # At rest: after a fling the browser takes the next tap for the one that stops it, and clicks nothing.
             page.wait_for_timeout(150)
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     preview.wait(lambda: preview.text("#large-place").startswith("2 of"))

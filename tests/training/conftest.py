@@ -18,6 +18,26 @@ TINY = 32
 TINY_EDGES: dict[str, Any] = {"generator": None, "discriminator": None, "edges": {"channels": (8, 16, 16), "blocks": (0, 1, 1)}}
 """Sections of a tiny edge detector."""
 
+TINY_CINN: dict[str, Any] = {
+    "generator": None,
+    "discriminator": None,
+    "cinn": {
+        "shrink": 2,
+        "condition_shrink": 1,
+        "couplings": (2, 2),
+        "hidden": (8, 8),
+        "keep": (8, 8),
+        "dense_couplings": 2,
+        "dense_hidden": 8,
+        "dense_keep": 4,
+        "base_channels": 8,
+        "max_channels": 16,
+        "map_channels": 8,
+        "vector_channels": 8,
+    },
+}
+"""Sections of a tiny conditional flow: chroma at 16 pixels a side."""
+
 BuildConfig = Callable[..., TrainConfig]
 
 

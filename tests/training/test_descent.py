@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tests.training.conftest import TINY, TINY_EDGES, BuildConfig, tiny_pairs
+from tests.training.conftest import TINY, TINY_CINN, TINY_EDGES, BuildConfig, tiny_pairs
 from training.batches import PairedBatches
 from training.config import ConfigError, TrainConfig
 from training.descent import Descent
@@ -27,6 +27,7 @@ SOURCES = {
     "colorizer": SourceSpec("gray"),
     "cyclegan": SourceSpec("photo", 3),
     "edges": SourceSpec("photo", 3),
+    "cinn": SourceSpec("gray"),
 }
 SECTIONS: dict[str, dict[str, Any]] = {
     "pix2pix": {"generator": {"noise_levels": 0}},
@@ -37,6 +38,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "cyclegan": {"pool_capacity": 0, "discriminator_augment": []},
     },
     "edges": TINY_EDGES,
+    "cinn": {**TINY_CINN, "cinn": {**TINY_CINN["cinn"], "noise": 0.0}},
 }
 """Everything that is drawn is off: two batches draw other numbers than one large batch."""
 

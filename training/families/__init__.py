@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from training.families.cinn import ConditionalInvertible
 from training.families.colorizer import Colorizer
 from training.families.cyclegan import CycleGAN
 from training.families.edges import EdgeDetector
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import FamilyType
 
-FAMILIES: dict[str, FamilyType] = {"pix2pix": Pix2Pix, "colorizer": Colorizer, "cyclegan": CycleGAN, "edges": EdgeDetector}
+FAMILIES: dict[str, FamilyType] = {
+    "pix2pix": Pix2Pix,
+    "colorizer": Colorizer,
+    "cyclegan": CycleGAN,
+    "edges": EdgeDetector,
+    "cinn": ConditionalInvertible,
+}

@@ -50,7 +50,8 @@ class Exportable:
     then the latent when there is one, then the parameters, and returns `uint8 (N, H', W', channels)`. Every name becomes a
     graph input; the graph has one output. With `compose` "chroma" only its colour is used, under the photo's own luma. With
     `size_multiple_of` the graph takes every height and width that are multiples of it; without, those of the data set. A graph
-    that draws lines, dark on white, names in `line_width` the parameter that is their width in pixels.
+    that draws lines, dark on white, names in `line_width` the parameter that is their width in pixels. `encoder(style)` is a
+    second graph: a picture, `uint8 (N, H, W, 3)`, to the latent `float32 (N, *shape)` that gives it back at the defaults.
     """
 
     module: nn.Module
@@ -60,6 +61,7 @@ class Exportable:
     size_multiple_of: int | None = None
     parameters: tuple[ParameterSpec, ...] = ()
     line_width: str | None = None
+    encoder: nn.Module | None = None
 
 
 class Family(Protocol):

@@ -50,7 +50,7 @@ class UNetGenerator(nn.Module):
         self.input_skip = input_skip
         channels = [min(base_channels * 2**level, max_channels) for level in range(levels)]
         self.encoder = nn.ModuleList(
-            _Down(in_channels if level == 0 else channels[level - 1], channels[level], level, levels) for level in range(levels)
+            Down(in_channels if level == 0 else channels[level - 1], channels[level], level, levels) for level in range(levels)
         )
         self.decoder = nn.ModuleList(
             _Up(channels[level] * (1 if level == levels - 1 else 2), channels[level - 1], upsampling)
@@ -89,7 +89,7 @@ class UNetGenerator(nn.Module):
         return result
 
 
-class _Down(nn.Module):
+class Down(nn.Module):
     """LeakyReLU(0.2), 4x4 convolution with stride 2, norm. No activation before the first, no norm on first and innermost."""
 
     def __init__(self, in_channels: int, out_channels: int, level: int, levels: int) -> None:
