@@ -39,7 +39,10 @@ export class CameraMode {
       byId("camera-file", HTMLInputElement).click();
     });
     // What else is opened, undone or chosen takes the sheet from the camera.
-    studio.history.addEventListener("change", () => this.stop());
+    studio.history.addEventListener("change", (event) => {
+      const step = /** @type {CustomEvent<import("./types").Step>} */ (event).detail;
+      if (!step.isBesideSheet) this.stop();
+    });
     studio.on("work", () => this.stop());
     document.addEventListener("visibilitychange", () => document.hidden && this.stop());
     // Strokes on the bar belong to its buttons.

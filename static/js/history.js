@@ -23,7 +23,7 @@ export class History extends EventTarget {
     this.#steps.length = this.#done;
     this.#steps.push(step);
     this.#done++;
-    this.dispatchEvent(new Event("change"));
+    this.#tell(step);
   }
 
   /** @returns {Step | null} what was undone */
@@ -31,7 +31,7 @@ export class History extends EventTarget {
     if (!this.canUndo) return null;
     const step = this.#steps[--this.#done];
     step.undo();
-    this.dispatchEvent(new Event("change"));
+    this.#tell(step);
     return step;
   }
 
@@ -40,7 +40,12 @@ export class History extends EventTarget {
     if (!this.canRedo) return null;
     const step = this.#steps[this.#done++];
     step.redo();
-    this.dispatchEvent(new Event("change"));
+    this.#tell(step);
     return step;
+  }
+
+  /** @param {Step} step - done, undone or redone */
+  #tell(step) {
+    this.dispatchEvent(new CustomEvent("change", { detail: step }));
   }
 }

@@ -116,6 +116,8 @@ class Page {
       this.#showBusy();
       this.#showEmpty();
     });
+    // Keys may undo, or open another example, in the middle of it.
+    studio.history.addEventListener("change", () => (this.#resting = null));
     studio.on("stroke", () => this.#showEmpty());
     studio.on("frame", () => this.#showEmpty());
     studio.on("preview", () => this.#showEmpty());
@@ -140,8 +142,18 @@ class Page {
    */
   async capture(type) {
     this.#requireInputs();
-    const { drawing, latent, params } = this.studio;
-    return { inputs: await drawing.encode(), ...latent, params, type };
+    const { latent, params } = this.studio;
+    return { inputs: await this.#encode(), ...latent, params, type };
+  }
+
+  /** While a slider or the pad is moved the drawing rests, and need be read but once. @type {ReturnType<import("./drawing.js").Drawing["encode"]> | null} */
+  #resting = null;
+
+  #encode() {
+    const { drawing, isSteering } = this.studio;
+    if (!isSteering || this.photo.camera.isOn) this.#resting = null;
+    else this.#resting ??= drawing.encode();
+    return this.#resting ?? drawing.encode();
   }
 
   /** The picture that is still shown is of other inputs than there are. @throws {MissingInputError} */

@@ -103,7 +103,7 @@ export class PhotoTools {
   }
 
   get #isDue() {
-    return this.#canTranslate && !this.camera.isOn && !this.crop.isOpen && this.page.live.isSettled;
+    return this.#canTranslate && !this.camera.isOn && !this.crop.isOpen && !this.studio.isSteering && this.page.live.isSettled;
   }
 
   get #canTranslate() {

@@ -273,7 +273,7 @@ export class Studio extends EventTarget {
       this.#tell("mix");
       this.#tell("change");
     };
-    this.history.push({ label, undo: () => apply(before), redo: () => apply(after) });
+    this.history.push({ label, isBesideSheet: true, undo: () => apply(before), redo: () => apply(after) });
     apply(after);
   }
 

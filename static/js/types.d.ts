@@ -153,6 +153,8 @@ export interface Delta {
 export interface Step {
   /** Message key that names the step. */
   label: string;
+  /** The step leaves the sheet as it is, as the choice of a variation does. */
+  isBesideSheet?: boolean;
   undo(): void;
   redo(): void;
 }

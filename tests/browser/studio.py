@@ -151,13 +151,13 @@ class Studio:
     def touch(self) -> Touch:
         return Touch(self, self.page.context.new_cdp_session(self.page))
 
-    def drop(self, name: str, data: bytes, kind: str = "image/png") -> None:
-        """Drops a file onto the page."""
-        self.page.evaluate(_SEND_FILE, ["drop", name, kind, base64.b64encode(data).decode()])
+    def drop(self, name: str, data: bytes, kind: str = "image/png", target: str = "#drawing") -> None:
+        """Drops a file onto a part of the page."""
+        self.page.evaluate(_SEND_FILE, ["drop", name, kind, base64.b64encode(data).decode(), target])
 
-    def paste(self, name: str, data: bytes, kind: str = "image/png") -> None:
-        """Pastes a file."""
-        self.page.evaluate(_SEND_FILE, ["paste", name, kind, base64.b64encode(data).decode()])
+    def paste(self, name: str, data: bytes, kind: str = "image/png", target: str = "#drawing") -> None:
+        """Pastes a file where a part of the page has the focus."""
+        self.page.evaluate(_SEND_FILE, ["paste", name, kind, base64.b64encode(data).decode(), target])
 
     def open(self, name: str, data: bytes, kind: str = "image/png") -> None:
         """Opens a file with the button."""
@@ -174,13 +174,13 @@ class Studio:
         return decode(response.content)
 
 
-_SEND_FILE = """([event, name, type, base64]) => {
+_SEND_FILE = """([event, name, type, base64, target]) => {
   const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
   const transfer = new DataTransfer();
   transfer.items.add(new File([bytes], name, {type}));
   const options = {bubbles: true, cancelable: true, dataTransfer: transfer, clipboardData: transfer};
   const made = event === "paste" ? new ClipboardEvent(event, options) : new DragEvent(event, options);
-  document.querySelector("#drawing").dispatchEvent(made);
+  document.querySelector(target).dispatchEvent(made);
 }"""
 
 
