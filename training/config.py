@@ -156,6 +156,7 @@ class OptimizerConfig(_Section):
         default=1, ge=1, description="Batches whose gradients make one step: a batch that much larger in the memory of one."
     )
     decay_start: float = Field(default=0.5, ge=0, le=1, description="Share of the run with constant rate; then linear to zero.")
+    warmup_images: int = Field(default=0, ge=0, description="Pairs over which the rate rises to its full value, for likelihoods.")
     ema_half_life_images: float = Field(
         default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average."
     )
@@ -244,25 +245,16 @@ class FlowTarget(StrEnum):
     PICTURE = "picture"
 
 
-class CinnConfig(_Section):
-    """Flow and condition network of the family `cinn`. Defaults are the small preset, for a processor."""
+class SamplerConfig(_Section):
+    """What the families that draw many colourings of one photo share: sizes, the condition network, how they learn."""
 
-    target: FlowTarget = FlowTarget.CHROMA
-    target_channels: Literal[1, 3] = Field(default=3, description="Of the data set's targets; for target 'picture' only.")
-    shrink: int = Field(default=4, ge=1, le=16, description="The flow's side is the picture's divided by this; 1 for pictures.")
+    shrink: int = Field(default=4, ge=1, le=16, description="What is modelled has the picture's side divided by this.")
     condition_shrink: int = Field(default=2, ge=1, le=16, description="The same of what the condition network sees.")
-    couplings: tuple[int, ...] = Field(default=(4, 4, 4), description="Two-sided couplings a level, each at half the side.")
-    hidden: tuple[int, ...] = Field(default=(32, 40, 40), description="Channels inside each level's couplings.")
-    keep: tuple[int, ...] = Field(default=(8, 16, 16), description="Channels that go on from each level; others are latent.")
-    dense_couplings: int = Field(default=4, ge=1, le=32, description="Couplings of the coarsest level as one vector.")
-    dense_hidden: int = Field(default=80, ge=4)
-    dense_keep: int = Field(default=8, ge=1, description="Channels of the coarsest level that are coupled as one vector.")
     base_channels: int = Field(default=40, ge=4, description="Of the condition's encoder; as the colouriser it starts from.")
     max_channels: int = Field(default=160, ge=4)
+    encoder_levels: int = Field(default=4, ge=1, le=8, description="Of that encoder; narrow levels follow below them.")
     map_channels: int = Field(default=48, ge=4, description="Of the condition's maps.")
-    vector_channels: int = Field(default=64, ge=4, description="Of the condition's vector.")
-    clamp: float = Field(default=1.5, gt=0, le=4, description="A coupling scales by exp(+-this) at most.")
-    noise: float = Field(default=0.05, ge=0, le=1, description="Gaussian noise on what the flow learns, about 1 in size.")
+    vector_channels: int = Field(default=96, ge=4, description="Of the condition's vector.")
     lambda_guess: float = Field(
         default=1.0,
         ge=0,
@@ -272,6 +264,22 @@ class CinnConfig(_Section):
     gradient_norm_max: float = Field(default=10.0, ge=0, description="Longest gradient; 0 shortens none.")
     temperature: float = Field(default=0.8, gt=0, le=1.2, description="Default of the served parameter.")
 
+
+class CinnConfig(SamplerConfig):
+    """Flow and condition network of the family `cinn`, whose `shrink` is 1 for whole pictures. Defaults are the small preset,
+    for a processor."""
+
+    target: FlowTarget = FlowTarget.CHROMA
+    target_channels: Literal[1, 3] = Field(default=3, description="Of the data set's targets; for target 'picture' only.")
+    couplings: tuple[int, ...] = Field(default=(4, 4, 4, 3), description="Two-sided couplings a level, each at half the side.")
+    hidden: tuple[int, ...] = Field(default=(32, 40, 32, 32), description="Channels inside each level's couplings.")
+    keep: tuple[int, ...] = Field(default=(8, 16, 8, 8), description="Channels that go on from each level; others are latent.")
+    dense_couplings: int = Field(default=4, ge=1, le=32, description="Couplings of the coarsest level as one vector.")
+    dense_hidden: int = Field(default=80, ge=4)
+    dense_keep: int = Field(default=8, ge=1, description="Channels of the coarsest level that are coupled as one vector.")
+    clamp: float = Field(default=1.5, gt=0, le=4, description="A coupling scales by exp(+-this) at most.")
+    noise: float = Field(default=0.05, ge=0, le=1, description="Gaussian noise on what the flow learns, about 1 in size.")
+
     @model_validator(mode="after")
     def _check_levels(self) -> CinnConfig:
         counts = {"couplings": len(self.couplings), "hidden": len(self.hidden), "keep": len(self.keep)}
@@ -279,6 +287,17 @@ class CinnConfig(_Section):
             told = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise ValueError(f"couplings, hidden and keep must name as many levels; they name {told}")
         return self
+
+
+class CvaeConfig(SamplerConfig):
+    """Encoder, decoder and condition network of the family `cvae`. Defaults have as many weights as `cinn`'s."""
+
+    channels: tuple[int, ...] = Field(
+        default=(32, 48, 72, 72), min_length=1, description="Channels a level of encoder and decoder, each at half the side."
+    )
+    latent_size: int = Field(default=128, ge=1)
+    beta: float = Field(default=1.0, ge=0, description="Weight of the divergence; 1 is the evidence bound, more varies less.")
+    noise: float = Field(default=1.0, ge=0, le=1, description="Share of the posterior's deviation; 0 is a plain autoencoder.")
 
 
 class LoopConfig(_Section):
@@ -358,6 +377,7 @@ class TrainConfig(_Section):
     edges: EdgesConfig = EdgesConfig()
     color: ColorConfig = ColorConfig()
     cinn: CinnConfig = CinnConfig()
+    cvae: CvaeConfig = CvaeConfig()
     loop: LoopConfig = LoopConfig()
 
 

@@ -74,12 +74,19 @@ class Outcome:
         return f"{how} after {self.images} images in {root}, since {stale}; {higher}{best}{following}"
 
 
-def learning_rate_factor(images: int, total_images: int, decay_start: float) -> float:
-    """1 until `decay_start` of the run, then linear to 0 at its end."""
+def learning_rate_factor(images: int, total_images: int, decay_start: float, warmup_images: int = 0) -> float:
+    """Linear to 1 over `warmup_images`, 1 until `decay_start` of the run, then linear to 0 at its end."""
+    if images < warmup_images:
+        return (images + 1) / (warmup_images + 1)
     constant = decay_start * total_images
     if images <= constant or constant >= total_images:
         return 1.0
     return max(0.0, (total_images - images) / (total_images - constant))
+
+
+def _rate_factor(config: TrainConfig, images: int) -> float:
+    options = config.optimizer
+    return learning_rate_factor(images, options.total_images, options.decay_start, options.warmup_images)
 
 
 def train(
@@ -106,7 +113,7 @@ def train(
     offsets = _offsets(config.optimizer, world_size)
     with _stop_requested() as stop, open_record(family, config, run, witness or Witness(), is_main=is_main) as record:
         while course.images < total and not any_rank(stop() or _is_exhausted(course, config.loop)):
-            factor = course.learning_rate_scale * learning_rate_factor(course.images, total, config.optimizer.decay_start)
+            factor = course.learning_rate_scale * _rate_factor(config, course.images)
             _set_learning_rate(family, config.optimizer.learning_rate * factor)
             losses = _seeded_step(family, batches, offsets, (config.seed, course.place, rank))
             after = replace(course, images=course.images + offsets.stop)

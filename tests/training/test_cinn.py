@@ -19,11 +19,11 @@ from training.colorspace import luma_of, rgb_to_ycbcr, shrink
 from training.datasets import PairedDataset
 from training.encoding import encode_picture
 from training.export import export_run
+from training.families.chroma import guess_loss
 from training.families.cinn import (
     CinnNetwork,
     ConditionalInvertible,
     StyleEncoder,
-    guess_loss,
     likelihood_losses,
     negative_log_likelihood,
 )
@@ -153,7 +153,7 @@ def test_flow_that_does_not_fit_is_refused(side: int, levels: tuple[FlowLevel, .
 
 
 def test_condition_smaller_than_its_maps_is_refused() -> None:
-    options = {"base_channels": 4, "max_channels": 8, "map_channels": 4, "vector_channels": 4}
+    options = {"base_channels": 4, "max_channels": 8, "encoder_levels": 2, "map_channels": 4, "vector_channels": 4}
     with pytest.raises(ValueError, match="A condition of 16 pixels gives no map of 16 pixels"):
         ConditionNetwork(1, 16, [16, 8], **options)
 

@@ -45,6 +45,11 @@ def test_learning_rate_is_constant_then_linear_to_zero(images: int, factor: floa
     assert learning_rate_factor(images, total_images=100, decay_start=0.5) == pytest.approx(factor)
 
 
+def test_learning_rate_rises_where_asked() -> None:
+    factors = [learning_rate_factor(images, 100, 0.5, warmup_images=9) for images in (0, 4, 9, 10, 75)]
+    assert factors == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.5])
+
+
 def test_learning_rate_without_decay_stays() -> None:
     assert learning_rate_factor(100, total_images=100, decay_start=1.0) == 1.0
 

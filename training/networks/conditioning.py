@@ -9,6 +9,10 @@ from training.networks.unet import Down
 
 ENCODER_DEPTH = 6
 """Of the U-Net whose first levels the encoder has, so that their weights fit."""
+TAIL_CHANNELS = 64
+"""Of the maps below the encoder, where a U-Net's many channels would be most of the weights."""
+BOTTOM_CHANNELS = 32
+"""Of the smallest map, all of which goes into the vector."""
 
 
 class ConditionNetwork(nn.Module):
@@ -18,8 +22,9 @@ class ConditionNetwork(nn.Module):
 
     Args:
         in_channels: Of the condition.
-        side: Of the condition; each encoder level halves it.
+        side: Of the condition; each level halves it.
         sides: Of the maps, finest first; each half of the one before.
+        encoder_levels: Levels that are those of a U-Net; narrow ones follow where the maps go further down.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class ConditionNetwork(nn.Module):
         *,
         base_channels: int,
         max_channels: int,
+        encoder_levels: int,
         map_channels: int,
         vector_channels: int,
     ) -> None:
@@ -39,17 +45,19 @@ class ConditionNetwork(nn.Module):
             raise ValueError(
                 f"A condition of {side} pixels gives no map of {sides[0]} pixels; it must be larger by a power of 2."
             )
-        depth = reached.index(sides[-1]) + 1
-        channels = [min(base_channels * 2**level, max_channels) for level in range(depth)]
-        self.first = reached.index(sides[0])
+        depth, self.first = reached.index(sides[-1]) + 1, reached.index(sides[0])
+        wide = min(depth, encoder_levels)
+        channels = [min(base_channels * 2**level, max_channels) for level in range(wide)]
         self.encoder = nn.ModuleList(
-            Down(in_channels if level == 0 else channels[level - 1], channels[level], level, max(ENCODER_DEPTH, depth + 1))
-            for level in range(depth)
+            Down(in_channels if level == 0 else channels[level - 1], channels[level], level, max(ENCODER_DEPTH, wide + 1))
+            for level in range(wide)
         )
-        self.bottom = nn.Conv2d(channels[-1], vector_channels, 3, stride=2, padding=1)
-        self.to_vector = nn.Linear(vector_channels, vector_channels)
-        inner = [channels[level] for level in range(self.first, depth)]
-        self.from_bottom = nn.Conv2d(vector_channels, map_channels, 1)
+        channels += [TAIL_CHANNELS] * (depth - wide)
+        self.tail = nn.ModuleList(_halving(channels[level - 1], channels[level]) for level in range(wide, depth))
+        self.bottom = _halving(channels[-1], BOTTOM_CHANNELS)
+        self.to_vector = nn.Linear(BOTTOM_CHANNELS * (sides[-1] // 2) ** 2, vector_channels)
+        inner = channels[self.first :]
+        self.from_bottom = nn.Conv2d(BOTTOM_CHANNELS, map_channels, 1)
         self.lateral = nn.ModuleList(nn.Conv2d(count, map_channels, 1) for count in inner)
         self.smooth = nn.ModuleList(nn.Conv2d(map_channels, map_channels, 3, padding=1) for _ in inner)
         self.activation = nn.LeakyReLU(0.2)
@@ -60,12 +68,20 @@ class ConditionNetwork(nn.Module):
         for down in self.encoder:
             features = down(features)
             levels.append(features)
-        bottom = self.bottom(self.activation(features))
-        vector = self.activation(self.to_vector(self.activation(bottom).mean(dim=(2, 3))))
-        above, maps = self.from_bottom(self.activation(bottom)), []
+        for halving in self.tail:
+            features = halving(self.activation(features))
+            levels.append(features)
+        bottom = self.activation(self.bottom(self.activation(features)))
+        # Not pooled: whoever paints the coarsest colours must know what lies where.
+        vector = self.activation(self.to_vector(bottom.flatten(1)))
+        above, maps = self.from_bottom(bottom), []
         for lateral, smooth, level in zip(
             reversed(self.lateral), reversed(self.smooth), reversed(levels[self.first :]), strict=True
         ):
             above = lateral(self.activation(level)) + F.interpolate(above, scale_factor=2.0, mode="nearest")
             maps.append(self.activation(smooth(self.activation(above))))
         return maps[::-1], vector
+
+
+def _halving(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
