@@ -39,11 +39,7 @@ def prepare(recipe_name: str, source: Path | None, out: Path, size: int = 256) -
         DatasetError: `out` holds something else.
     """
     recipe = _recipe(recipe_name)
-    if source is None and not recipe.downloads:
-        raise SourceError(f"Recipe '{recipe.name}' reads a folder of yours: give --source DIR with {recipe.needs}.")
-    folder = source if source is not None else _download(recipe)
-    if not folder.is_dir():
-        raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
+    folder = _source_folder(recipe, source)
     draft = recipe.build(folder, size)
     for split, made in draft.splits.items():
         if not made.names:
@@ -219,6 +215,18 @@ def _recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise SourceError(f"There is no recipe '{name}'; choose one of {', '.join((*RECIPES, *UNPAIRED_RECIPES))}.")
     return RECIPES[name]
+
+
+def _source_folder(recipe: Recipe, source: Path | None) -> Path:
+    """The given folder, or that of the downloaded original; any, where the recipe reads none."""
+    if not recipe.needs_source:
+        return source or Path()
+    if source is None and not recipe.downloads:
+        raise SourceError(f"Recipe '{recipe.name}' reads a folder of yours: give --source DIR with {recipe.needs}.")
+    folder = source if source is not None else _download(recipe)
+    if not folder.is_dir():
+        raise SourceError(f"Source '{folder}' is not a folder; recipe '{recipe.name}' needs one with {recipe.needs}.")
+    return folder
 
 
 def _download(recipe: Recipe) -> Path:

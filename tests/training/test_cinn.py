@@ -32,6 +32,8 @@ from training.guided import guided_upsample
 from training.networks.conditioning import ConditionNetwork
 from training.networks.flow import ConditionalFlow, FlowLevel
 from training.onnx_graph import read_weights
+from training.prepare import prepare
+from training.recipes import digits
 from training.session import Placement, run_training
 from training.source import SourceSpec
 from training.trained import open_trained
@@ -305,3 +307,46 @@ def test_exported_graphs_are_those_of_the_family(tmp_path: Path, tiny_config: Bu
     with torch.no_grad():
         latent, log_det, _ = trained.network(trained.network.values_of(batch["target"]), batch["source"])
     torch.testing.assert_close(family.likelihood(batch), negative_log_likelihood(latent, log_det), rtol=1e-2, atol=1e-2)
+
+
+# --- a toy: labels to digits
+
+
+def test_digits_are_alike_within_a_class_and_never_the_same() -> None:
+    first, again = (digits.draw_digit(7, 32, np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    inked = [[digits.draw_digit(d, 32, np.random.default_rng(k)).max(axis=2) > 90 for k in range(12)] for d in (1, 8)]
+    means = [np.mean(masks, axis=0) for masks in inked]
+    within = np.mean([np.abs(mask - mean).mean() for masks, mean in zip(inked, means, strict=True) for mask in masks])
+    across = np.mean([np.abs(mask - means[1 - k]).mean() for k, masks in enumerate(inked) for mask in masks])
+    assert 0 < within < across
+
+
+def test_digits_are_prepared_without_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "COUNTS", {"train": 20, "val": 10})
+    info = prepare("digits", None, tmp_path / "data", 32)
+    assert (info.counts, info.inputs[0].kind, len(info.inputs[0].palette)) == ({"train": 20, "val": 10}, "labels", 10)
+    held_out = PairedDataset.open(tmp_path / "data", "val")
+    assert sorted({int(label) for label in np.unique(held_out.source)}) == list(range(10))
+
+
+def test_label_decides_what_a_trained_flow_writes(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    """Squares left or right, by the label: samples lie where their label says, and differ in colour."""
+    options = {**TINY_CINN["cinn"], "target": "picture", "shrink": 1, "noise": 0.05, "couplings": (3, 3)}
+    labels = SourceSpec("labels", classes=2)
+    torch.manual_seed(0)
+    config = tiny_config(family="cinn", **{**TINY_CINN, "cinn": options})
+    family = ConditionalInvertible(config, labels, fabric)
+    generator = torch.Generator().manual_seed(0)
+    which = torch.arange(8) % 2
+    target = torch.full((8, 3, TINY, TINY), -0.8)
+    for k, label in enumerate(which.tolist()):
+        target[k, :, 8:24, 16 * label : 16 * label + 16] = torch.rand(3, 1, 1, generator=generator)
+    batch = {"source": F.one_hot(which, 2).float()[..., None, None].expand(8, 2, TINY, TINY).contiguous(), "target": target}
+    for _ in range(150):
+        losses = family.step(batch)
+    assert losses["nll"] < 0
+    pictures = family.preview(batch).float()[:, 8:24].mean(dim=(1, 3))  # (N, W)
+    left, right = pictures[:, :16].mean(dim=1), pictures[:, 16:].mean(dim=1)
+    assert bool((left[which == 0] > right[which == 0]).all())
+    assert bool((left[which == 1] < right[which == 1]).all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.recipes import bsds500, cats_drawings, facades, flowers, golden_violet, noto_emoji, photos
+from training.recipes import bsds500, cats_drawings, digits, facades, flowers, golden_violet, noto_emoji, photos
 from training.recipes.recipe import Recipe, Subject, UnpairedRecipe
 
 RECIPES: dict[str, Recipe] = {
@@ -11,6 +11,7 @@ RECIPES: dict[str, Recipe] = {
     "flowers": flowers.RECIPE,
     "photos": photos.RECIPE,
     "bsds500": bsds500.RECIPE,
+    "digits": digits.RECIPE,
 }
 
 UNPAIRED_RECIPES: dict[str, UnpairedRecipe] = {"golden-violet": golden_violet.RECIPE}

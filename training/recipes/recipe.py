@@ -72,6 +72,8 @@ class Recipe:
     """(size, line width in pixels where there are lines) -> our own drawings, in no training set."""
     weaknesses: str
     """What a model of this data does badly, a Markdown list for the model card."""
+    needs_source: bool = True
+    """False where it draws its pairs itself and reads no folder."""
 
 
 @dataclass(frozen=True)
