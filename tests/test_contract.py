@@ -16,7 +16,7 @@ from PIL import Image
 from server.app import create_app
 from server.manifest import Manifest
 from server.settings import Settings
-from tests.training.conftest import TINY_CINN
+from tests.training.conftest import TINY_CINN, TINY_CVAE
 from tests.training.synthetic import SIDE, make_dataset, make_several, make_unpaired
 from training.config import TrainConfig, parse_config
 from training.export import export_run
@@ -31,6 +31,7 @@ KINDS = {
     "cyclegan": ("photo-ab", "photo-ba"),
     "edges": ("photo",),
     "cinn": ("gray",),
+    "cvae": ("gray",),
 }
 """Kinds of pictures that each family translates, of unpaired ones with the way; a family without a row fails here.
 "several" are three inputs: labels, gray, and an array of five channels."""
@@ -65,6 +66,7 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
     networks = {
         "cyclegan": {"resnet": resnet, **judged},
         "cinn": {"cinn": TINY_CINN["cinn"]},
+        "cvae": {"cvae": TINY_CVAE["cvae"]},
         "edges": {"edges": {"channels": (8, 16, 16), "blocks": (0, 1, 1)}},
     }
     return parse_config(

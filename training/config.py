@@ -156,7 +156,9 @@ class OptimizerConfig(_Section):
         default=1, ge=1, description="Batches whose gradients make one step: a batch that much larger in the memory of one."
     )
     decay_start: float = Field(default=0.5, ge=0, le=1, description="Share of the run with constant rate; then linear to zero.")
-    warmup_images: int = Field(default=0, ge=0, description="Pairs over which the rate rises to its full value, for likelihoods.")
+    warmup_images: int = Field(
+        default=0, ge=0, description="Pairs over which the rate rises to its full value, for likelihoods."
+    )
     ema_half_life_images: float = Field(
         default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average."
     )

@@ -38,6 +38,22 @@ TINY_CINN: dict[str, Any] = {
 }
 """Sections of a tiny conditional flow: chroma at 16 pixels a side."""
 
+TINY_CVAE: dict[str, Any] = {
+    "generator": None,
+    "discriminator": None,
+    "cvae": {
+        "shrink": 2,
+        "condition_shrink": 1,
+        "channels": (8, 16),
+        "latent_size": 8,
+        "base_channels": 8,
+        "max_channels": 16,
+        "map_channels": 8,
+        "vector_channels": 8,
+    },
+}
+"""Sections of a tiny conditional autoencoder of the same chroma."""
+
 BuildConfig = Callable[..., TrainConfig]
 
 

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from tests.training.conftest import TINY, TINY_CINN, TINY_EDGES, BuildConfig, tiny_pairs
+from tests.training.conftest import TINY, TINY_CINN, TINY_CVAE, TINY_EDGES, BuildConfig, tiny_pairs
 from training.batches import PairedBatches
 from training.config import ConfigError, TrainConfig
 from training.descent import Descent
@@ -28,6 +28,7 @@ SOURCES = {
     "cyclegan": SourceSpec("photo", 3),
     "edges": SourceSpec("photo", 3),
     "cinn": SourceSpec("gray"),
+    "cvae": SourceSpec("gray"),
 }
 SECTIONS: dict[str, dict[str, Any]] = {
     "pix2pix": {"generator": {"noise_levels": 0}},
@@ -39,6 +40,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     },
     "edges": TINY_EDGES,
     "cinn": {**TINY_CINN, "cinn": {**TINY_CINN["cinn"], "noise": 0.0}},
+    "cvae": {**TINY_CVAE, "cvae": {**TINY_CVAE["cvae"], "noise": 0.0}},
 }
 """Everything that is drawn is off: two batches draw other numbers than one large batch."""
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from tests.training.conftest import TINY_CINN, TINY_EDGES, BuildConfig, tiny_pairs
+from tests.training.conftest import TINY_CINN, TINY_CVAE, TINY_EDGES, BuildConfig, tiny_pairs
 from tests.training.synthetic import make_dataset, make_pairs, make_unpaired
 from training.batches import PairedBatches
 from training.config import ConfigError, LoopConfig, TrainConfig
@@ -46,6 +46,7 @@ FORMS: dict[str, dict[str, Any]] = {
     },
     "edges": {"family": "edges", **TINY_EDGES},
     "cinn": {"family": "cinn", **TINY_CINN},
+    "cvae": {"family": "cvae", **TINY_CVAE},
 }
 METRICS = {
     "pix2pix": {"l1", "psnr", "ssim"},
@@ -53,8 +54,15 @@ METRICS = {
     "cyclegan": {"cycle_l1", "identity_l1", "change_l1", "lab_intersection", "lab_intersection_before"},
     "edges": {"line_f", "line_precision", "line_recall"},
     "cinn": {"l1", "psnr", "ssim", "colorfulness", "true_colorfulness", "lab_intersection"},
+    "cvae": {"l1", "psnr", "ssim", "colorfulness", "true_colorfulness", "lab_intersection"},
 }
-KINDS: dict[str, Literal["line", "gray", "photo"]] = {"pix2pix": "line", "colorizer": "gray", "edges": "photo", "cinn": "gray"}
+KINDS: dict[str, Literal["line", "gray", "photo"]] = {
+    "pix2pix": "line",
+    "colorizer": "gray",
+    "edges": "photo",
+    "cinn": "gray",
+    "cvae": "gray",
+}
 
 
 def _make(name: str, root: Path) -> None:

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from onnx import numpy_helper
 from typer.testing import CliRunner
 
-from tests.training.conftest import TINY_CINN, TINY_EDGES, BuildConfig
+from tests.training.conftest import TINY_CINN, TINY_CVAE, TINY_EDGES, BuildConfig
 from tests.training.synthetic import make_dataset
 from training.__main__ import app
 from training.evaluate import read_evaluation
@@ -70,14 +70,14 @@ def test_run_that_keeps_no_best_has_two_kinds_of_weights(run: Run) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_raw_weights_of_every_family_are_not_the_averaged_ones(name: str, tiny_config: BuildConfig, fabric: Fabric) -> None:
     resnet = {"base_channels": 8, "max_channels": 32, "residual_blocks": 1}
-    sections = {"cyclegan": {"generator": None, "resnet": resnet}, "edges": TINY_EDGES, "cinn": TINY_CINN}.get(name, {})
-    photo = SourceSpec("photo", 3)
-    source = {"cyclegan": photo, "colorizer": SourceSpec("gray"), "edges": photo, "cinn": SourceSpec("gray")}.get(
-        name, SourceSpec("line")
-    )
+    cyclegan = {"generator": None, "resnet": resnet}
+    sections = {"cyclegan": cyclegan, "edges": TINY_EDGES, "cinn": TINY_CINN, "cvae": TINY_CVAE}.get(name, {})
+    photo, gray = SourceSpec("photo", 3), SourceSpec("gray")
+    sources = {"cyclegan": photo, "colorizer": gray, "edges": photo, "cinn": gray, "cvae": gray}
+    source = sources.get(name, SourceSpec("line"))
     family = FAMILIES[name](tiny_config(family=name, **sections), source, fabric)
-    prefix = {"cyclegan": "generator_ab.", "edges": "detector.", "cinn": "network."}.get(name, "generator.")
-    served = "network." if name in ("edges", "cinn") else "generator."
+    prefix = {"cyclegan": "generator_ab.", "edges": "detector.", "cinn": "network.", "cvae": "network."}.get(name, "generator.")
+    served = "network." if name in ("edges", "cinn", "cvae") else "generator."
     raw = {key.removeprefix(prefix): value for key, value in family.networks.state_dict().items() if key.startswith(prefix)}
     with torch.no_grad():
         for value in raw.values():

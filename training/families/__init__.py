@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.families.cinn import ConditionalInvertible
 from training.families.colorizer import Colorizer
+from training.families.cvae import ConditionalAutoencoder
 from training.families.cyclegan import CycleGAN
 from training.families.edges import EdgeDetector
 from training.families.pix2pix import Pix2Pix
@@ -15,4 +16,5 @@ FAMILIES: dict[str, FamilyType] = {
     "cyclegan": CycleGAN,
     "edges": EdgeDetector,
     "cinn": ConditionalInvertible,
+    "cvae": ConditionalAutoencoder,
 }

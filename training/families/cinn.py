@@ -6,30 +6,33 @@ no discriminator, and nothing to balance.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, cast
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
-from training.colorspace import luma_of, rgb_to_ycbcr, shrink, ycbcr_to_rgb
+from training.colorspace import luma_of, shrink
 from training.config import CinnConfig, FlowTarget, TrainConfig
-from training.descent import Descent, Objective
-from training.encoding import decode_picture, encode_inputs, encode_picture
-from training.families.protocol import Batch, DataForm, Exportable, LatentSpec, ParameterSpec
-from training.guided import guided_upsample
-from training.networks.average import averaged_copy, update_average
-from training.networks.conditioning import ConditionNetwork
+from training.descent import Objective
+from training.encoding import decode_picture, encode_picture
+from training.families.averaged import Averaged
+from training.families.chroma import (
+    ServedSampler,
+    chroma_of,
+    condition_network,
+    guess_loss,
+    own_names,
+    picture_of,
+    require_dividing,
+    temperature,
+)
+from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.networks.flow import ConditionalFlow, FlowLevel
 from training.source import SourceSpec
-
-CHROMA_SCALE = 0.16
-"""Standard deviation of Cb and Cr in photos, of [-1, 1]: the flow sees values around 1, which its noise is measured against."""
 
 
 class ConditionalInvertible:
@@ -44,36 +47,25 @@ class ConditionalInvertible:
 
     def __init__(self, config: TrainConfig, source: SourceSpec, fabric: Fabric) -> None:
         self._options, self._fabric, self._source = config.cinn, fabric, source
-        self._half_life = config.optimizer.ema_half_life_images
-        network = CinnNetwork(config, source)
-        if config.loop.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._average = averaged_copy(network, fabric.device).eval()
-        optimizer = _optimizer(network, config)
-        self._network, placed = fabric.setup(network, optimizer)
-        self._optimizers = {"network": cast(Optimizer, placed)}
-        norm_max = config.cinn.gradient_norm_max
-        self._descent = Descent(fabric, {"network": self._network}, self._optimizers, gradient_norm_max=norm_max)
+        self._learner = Averaged(CinnNetwork(config, source), config, config.cinn, fabric)
+        self._average = self._learner.average
 
     @property
     def networks(self) -> nn.ModuleDict:
-        return nn.ModuleDict({"network": self._network.module, "average": self._average})
+        return self._learner.networks
 
     @property
     def optimizers(self) -> Mapping[str, Optimizer]:
-        return self._optimizers
+        return self._learner.optimizers
 
     def step(self, *batches: Batch) -> dict[str, float]:
         """One step down the negative log-likelihood."""
-        losses = self._descent.update(["network"], batches, self._objective)
-        pictures = sum(len(batch["target"]) for batch in batches) * self._fabric.world_size
-        update_average(self._average, self._network.module, pictures, self._half_life)
-        return {name: loss.item() for name, loss in losses.items()}
+        return self._learner.step(batches, self._objective)
 
     def _objective(self, batch: Batch) -> Objective:
         values = self._average.values_of(batch["target"])
         noisy = values + self._options.noise * torch.randn_like(values)
-        latent, log_det, guesses = self._network(noisy, batch["source"])
+        latent, log_det, guesses = self._learner.network(noisy, batch["source"])
         losses = likelihood_losses(latent, log_det)
         weight = self._options.lambda_guess
         if not weight:
@@ -98,24 +90,16 @@ class ConditionalInvertible:
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """All weights of an exported model of this family, or the encoder of an exported colouriser."""
-        known = self._average.state_dict().keys()
-        own = {name: weight for name, weight in _as_own(weights).items() if name in known}
-        if not own:
+        own = _as_own(weights)
+        if not own.keys() & self._average.state_dict().keys():
             raise ValueError("It is neither a model of family 'cinn' nor one with a U-Net whose encoder could be taken over.")
-        whole = {**self._average.state_dict(), **own, "images_seen": torch.zeros((), dtype=torch.int64)}
-        try:
-            self._average.load_state_dict(whole)
-        except RuntimeError as error:
-            raise ValueError(f"The model's weights are not those of this network: {error}") from error
-        self._network.module.load_state_dict({name: value for name, value in whole.items() if name != "images_seen"})
+        self._learner.start_from(own)
 
     def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
-        network = copy.deepcopy(self._average if averaged else self._network.module).requires_grad_(False).float().cpu().eval()
-        network = cast(CinnNetwork, network)
-        default = self._options.temperature
+        network, default = self._learner.served(averaged=averaged), self._options.temperature
         return {
             "": Exportable(
-                ServedCinn(network, self._source),
+                ServedSampler(network, self._source),
                 tuple(spec.name for spec in self._source.inputs),
                 latent=LatentSpec(shape=(network.latent_size,), distribution="normal"),
                 compose="chroma" if network.is_chroma else "replace",
@@ -127,18 +111,10 @@ class ConditionalInvertible:
 
 def _as_own(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of an exported graph under the names that they have in a `CinnNetwork`."""
-    own = {}
-    for name, weight in weights.items():
-        if name.startswith("generator.encoder."):
-            own[name.replace("generator.", "condition.", 1)] = weight
-        elif name.endswith(".perm_inv"):  # the graph goes one way and holds the permutations of that way only
-            indices = weight.long()
-            own |= {
-                name.removeprefix("network."): indices,
-                name.removeprefix("network.").removesuffix("_inv"): indices.argsort(),
-            }
-        elif name.startswith("network."):
-            own[name.removeprefix("network.")] = weight
+    own = own_names(weights)
+    for name in [name for name in own if name.endswith(".perm_inv")]:  # the graph goes one way and holds that way's alone
+        own[name] = own[name].long()
+        own[name.removesuffix("_inv")] = own[name].argsort()
     return own
 
 
@@ -154,32 +130,6 @@ def likelihood_losses(latent: Tensor, log_det: Tensor) -> dict[str, Tensor]:
         "latent_square": latent.float().square().mean(),
         "log_det": log_det.float().mean() / latent.shape[1],
     }
-
-
-def guess_loss(guesses: Sequence[Tensor], values: Tensor) -> Tensor:
-    """Mean squared error of guesses (N, c, s, s) of the values (N, c, S, S), averaged over scales.
-
-    Likelihood is mostly about fine detail, and what a thing is tells little of it; the papers therefore let a network learn
-    colours before it conditions a flow. Here it learns both at once.
-    """
-    errors = [F.mse_loss(guess.float(), F.adaptive_avg_pool2d(values, guess.shape[-1])) for guess in guesses]
-    return torch.stack(errors).mean()
-
-
-def temperature(default: float) -> ParameterSpec:
-    """What the latent is multiplied by."""
-    return ParameterSpec(
-        name="temperature",
-        min=0.0,
-        max=1.2,
-        step=0.05,
-        default=default,
-        title={"en": "Temperature", "ja": "温度"},
-        help={
-            "en": "0 is the calm middle of all answers; higher is bolder.",
-            "ja": "0 は落ち着いた平均的な色、大きいほど大胆な色になります。",
-        },
-    )
 
 
 class CinnNetwork(nn.Module):
@@ -202,15 +152,7 @@ class CinnNetwork(nn.Module):
             clamp=options.clamp,
             seed=config.seed,
         )
-        self.condition = ConditionNetwork(
-            source.condition_channels,
-            size // options.condition_shrink,
-            self.flow.sides,
-            base_channels=options.base_channels,
-            max_channels=options.max_channels,
-            map_channels=options.map_channels,
-            vector_channels=options.vector_channels,
-        )
+        self.condition = condition_network(options, source, size, self.flow.sides)
         self.guesses = nn.ModuleList(nn.Conv2d(options.map_channels, self.flow.channels, 1) for _ in levels)
         self.latent_size = self.flow.latent_size
 
@@ -227,16 +169,13 @@ class CinnNetwork(nn.Module):
         """What the flow models of a target (N, 1 or 3, H, W): (N, c, s, s), about 1 in size."""
         if not self.is_chroma:
             return shrink(target.float(), self._factor)
-        return shrink(rgb_to_ycbcr(target)[:, 1:], self._factor) / CHROMA_SCALE
+        return chroma_of(target, self._factor)
 
     def sample(self, latent: Tensor, source: Tensor) -> Tensor:
         """The picture of a latent, at the source's size where it is chroma: (N, 1 or 3, H, W) in [-1, 1]."""
         maps, vector = self.condition(shrink(source, self._condition_factor))
         values = self.flow.inverse(latent, maps, vector).float()
-        if not self.is_chroma:
-            return values
-        chroma = guided_upsample(values * CHROMA_SCALE, source)
-        return ycbcr_to_rgb(torch.cat([source, chroma], dim=1))
+        return picture_of(values, source) if self.is_chroma else values
 
 
 def _require_fitting(options: CinnConfig, source: SourceSpec, size: int) -> None:
@@ -249,31 +188,7 @@ def _require_fitting(options: CinnConfig, source: SourceSpec, size: int) -> None
         raise ValueError(
             f"Config key 'cinn.shrink' is {options.shrink}; whole pictures are modelled at their own size, set it to 1."
         )
-    for name, factor in (("shrink", options.shrink), ("condition_shrink", options.condition_shrink)):
-        if size % factor:
-            raise ValueError(f"Config key 'cinn.{name}' is {factor}, which does not divide augment.image_size {size}.")
-
-
-def _optimizer(network: nn.Module, config: TrainConfig) -> AdamW:
-    """Adam whose weight decay is the Gaussian prior of the weights (section 3.2)."""
-    options = config.optimizer
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    betas, decay = (options.beta1, options.beta2), config.cinn.weight_decay
-    return AdamW(trained, lr=options.learning_rate, betas=betas, weight_decay=decay, fused=True)
-
-
-class ServedCinn(nn.Module):
-    """The served graph: inputs in bytes, a latent and a temperature to a picture in bytes."""
-
-    def __init__(self, network: CinnNetwork, source: SourceSpec) -> None:
-        super().__init__()
-        self.network = network
-        self._source = source
-
-    def forward(self, *given: Tensor) -> Tensor:
-        """Images uint8 (N, H, W, C), latent (N, latent_size), temperature (N, 1). Result: uint8 (N, H, W, 1 or 3)."""
-        *images, latent, temperature = given
-        return decode_picture(self.network.sample(latent * temperature, encode_inputs(images, self._source)))
+    require_dividing(options, "cinn", size)
 
 
 class StyleEncoder(nn.Module):
