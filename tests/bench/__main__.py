@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 
 from server.catalog import bundled_folder
-from tests.bench import generator, live, load, memory, overhead, photo, training
+from tests.bench import generator, live, load, memory, overhead, photo, training, variations
 from tests.bench.bare import Model, read_models
 from tests.bench.process import ServerProcess
 from tests.bench.row import Row, print_table
 
-PARTS = ("generator", "overhead", "load", "live", "photo", "training", "memory")
+PARTS = ("generator", "overhead", "variations", "load", "live", "photo", "training", "memory")
 
 
 def bench(
@@ -47,7 +47,7 @@ def _measure(parts: list[str], folder: Path, *, quick: bool) -> Iterator[Row]:
     if "generator" in parts:
         for model in measured:
             yield from generator.rows(model, quick=quick)
-    served = [part for part in ("overhead", "load", "live") if part in parts]
+    served = [part for part in ("overhead", "variations", "load", "live") if part in parts]
     if served:
         yield from _measure_service(served, measured, folder, quick=quick)
     if "photo" in parts:
@@ -59,10 +59,12 @@ def _measure(parts: list[str], folder: Path, *, quick: bool) -> Iterator[Row]:
 
 
 def _measure_service(parts: Sequence[str], models: list[Model], folder: Path, *, quick: bool) -> Iterator[Row]:
-    """Overhead for every model; load and live, which do not depend on what is drawn, for the first."""
+    """Overhead and variations for every model; load and live, which do not depend on what is drawn, for the first."""
     with ServerProcess(folder) as server:
         for model in models if "overhead" in parts else []:
             yield from overhead.rows(model, server, quick=quick)
+        for model in models if "variations" in parts else []:
+            yield from variations.rows(model, server, quick=quick)
         if "load" in parts:
             yield from load.rows(models[0], server, quick=quick)
         if "live" in parts:
