@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from training.recipes import bsds500, cats_drawings, digits, facades, flowers, golden_violet, noto_emoji, photos
+from training.recipes import (
+    bsds500,
+    cats_drawings,
+    digits,
+    facades,
+    flowers,
+    flowers_drawings,
+    golden_violet,
+    noto_emoji,
+    photos,
+)
 from training.recipes.recipe import Recipe, Subject, UnpairedRecipe
 
 RECIPES: dict[str, Recipe] = {
@@ -17,5 +27,5 @@ RECIPES: dict[str, Recipe] = {
 UNPAIRED_RECIPES: dict[str, UnpairedRecipe] = {"golden-violet": golden_violet.RECIPE}
 """Those of two domains in no pairs."""
 
-SUBJECTS: dict[str, Subject] = {"cats": cats_drawings.SUBJECT}
+SUBJECTS: dict[str, Subject] = {"cats": cats_drawings.SUBJECT, "flowers-drawn": flowers_drawings.SUBJECT}
 """By the name of a published plan of `inkwash-train dataset build`."""

@@ -244,7 +244,7 @@ def test_plan_that_cannot_be_built_names_the_key(tmp_path: Path, change: tuple[s
 
 
 def test_missing_plan_names_the_published_ones(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="published: cats"):
+    with pytest.raises(BuildError, match="published: cats, flowers-drawn"):
         find_plan(str(tmp_path / "nothing.toml"))
 
 

@@ -1,0 +1,108 @@
+"""Freehand flowers for the gallery of a model of the plan `flowers-drawn`: our own, in no training set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from training.recipes.freehand import Dab, Point, Stroke, curve, ink, paint, ring, with_corners
+from training.recipes.recipe import Drawing, Subject
+
+Tint = tuple[int, int, int]
+
+YELLOW, PINK, VIOLET, RED, WHITE, ORANGE, GREEN = (
+    (244, 200, 40), (232, 96, 160), (124, 84, 190), (204, 36, 44), (244, 242, 238), (238, 132, 40), (84, 130, 60),
+)  # fmt: skip
+
+
+def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
+    """All drawings at `size` pixels, lines `line_width_px` wide there (1 % of the side when not known)."""
+    width = line_width_px or 0.012 * size
+    makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...]]] = (
+        ("Daisy", "ひなぎく", _daisy, ()),
+        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _petals_of(5, 62, PINK, YELLOW)),
+        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _petals_of(5, 62, VIOLET, YELLOW)),
+        ("Tulip", "チューリップ", _tulip, (Dab(128, 90, 12, RED), Dab(126, 200, 5, GREEN))),
+        ("Poppy", "ポピー", _poppy, ()),
+        ("Orange daisy", "オレンジのひなぎく", _daisy, _petals_of(12, 70, ORANGE, (96, 58, 30))),
+    )
+    return tuple(
+        Drawing(
+            title={"en": english, "ja": japanese},
+            inputs={"image": ink(make(), size, width), "hints": paint(dabs, size)},
+        )
+        for english, japanese, make, dabs in makers
+    )
+
+
+def _around(x: float, y: float, turn: float, points: Sequence[Point]) -> list[Point]:
+    """Points whose first coordinate leads away from (x, y), turned about it; radians."""
+    cosine, sine = math.cos(turn), math.sin(turn)
+    return [(x + along * cosine - across * sine, y + along * sine + across * cosine) for along, across in points]
+
+
+def _daisy() -> list[Stroke]:
+    petal: Sequence[Point] = [(27, -8), (62, -17), (98, -11), (106, 0), (98, 11), (62, 17), (27, 8)]
+    petals = [curve(_around(128, 128, 2 * math.pi * k / 12 + 0.1, petal)) for k in range(12)]
+    return [ring(128, 128, 27, 26), *petals]
+
+
+def _five_petals() -> list[Stroke]:
+    petal: Sequence[Point] = [(16, -8), (46, -48), (88, -46), (103, -14), (98, 0), (103, 14), (88, 46), (46, 48), (16, 8)]
+    petals = [with_corners(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, petal), (4,)) for k in range(5)]
+    veins = [curve(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, [(24, 0), (44, 2), (66, 0)])) for k in range(5)]
+    return [ring(128, 130, 14, 13), *petals, *veins]
+
+
+def _tulip() -> list[Stroke]:
+    cup = [
+        (128, 152),
+        (92, 140),
+        (78, 100),
+        (84, 44),
+        (106, 68),
+        (128, 34),
+        (150, 68),
+        (172, 44),
+        (178, 100),
+        (164, 140),
+        (128, 152),
+    ]
+    return [
+        with_corners(cup, (3, 4, 5, 6, 7)),
+        curve([(106, 68), (100, 104), (112, 150)]), curve([(150, 68), (156, 104), (144, 150)]),
+        curve([(123, 152), (121, 198), (122, 244)]), curve([(133, 152), (132, 198), (132, 244)]),
+        with_corners([(122, 232), (92, 210), (72, 164), (104, 190), (122, 214)], (2,)),
+        with_corners([(132, 236), (166, 208), (182, 168), (152, 190), (132, 220)], (2,)),
+    ]  # fmt: skip
+
+
+def _poppy() -> list[Stroke]:
+    outline = [
+        (128, 34), (176, 28), (222, 66), (214, 122), (226, 172), (180, 222), (128, 212), (72, 222), (34, 176), (42, 122),
+        (36, 66), (82, 28), (128, 34),
+    ]  # fmt: skip
+    stamens = [ring(*_around(128, 124, 2 * math.pi * k / 9, [(31, 0)])[0], 3.5, 3.5) for k in range(9)]
+    return [
+        with_corners(outline, (3, 6, 9)),
+        ring(128, 124, 19, 18), *stamens,
+        curve([(214, 122), (190, 124), (170, 126)]), curve([(42, 122), (66, 124), (86, 124)]),
+        curve([(128, 34), (126, 56), (128, 80)]), curve([(128, 212), (130, 190), (128, 168)]),
+    ]  # fmt: skip
+
+
+def _petals_of(count: int, reach: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
+    """A dab on every other petal, and one on the middle."""
+    spots = [_around(128, 129, 2 * math.pi * k / count - math.pi / 2, [(reach, 0)])[0] for k in range(0, count, 2)]
+    return (*(Dab(x, y, 7, tint) for x, y in spots), Dab(128, 129, 7, middle))
+
+
+WEAKNESSES = """\
+- It learned from about 850 photos of some forty kinds of flower, cut out of their backgrounds by a program: some outlines were
+  wrong, and so are some of its own.
+- It knows single large blooms, seen from the front or the side. A bunch, a meadow or a vase becomes petals of the same shape.
+- Which colour a flower has is not in its lines. Without a dab it chooses, and seldom boldly.
+- Leaves and stems are often coloured as petals; a green dab helps.
+"""
+
+SUBJECT = Subject(drawings=drawings, weaknesses=WEAKNESSES)
