@@ -47,7 +47,7 @@ SHOTS = (
     Shot("page-japanese", 1280, 800, query="?lang=ja", model="facades"),
     Shot("page-phone", 390, 844, is_phone=True),
     Shot("page-photo", 1280, 800, model="colorize"),
-    Shot("page-variations", 1280, 800, model="facades", shows_variations=True),
+    Shot("page-variations", 1280, 1080, model="facades", shows_variations=True),
 )
 
 
@@ -86,7 +86,9 @@ def _shoot(browser: Browser, address: str, shot: Shot) -> None:
         _choose_model(page, shot.model)
     if shot.shows_variations:
         page.click("#vary")
-        page.wait_for_timeout(2 * SETTLE_MS)
+        page.click("#pad-button")
+        page.wait_for_selector("#strip-row[aria-busy='false']")
+        page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=FOLDER / f"{shot.name}.png")
     context.close()
 

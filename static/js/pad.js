@@ -204,7 +204,8 @@ export class Pad extends EventTarget {
 
   #keep() {
     if (!this.#from) return;
-    this.#remember();
+    // Unless an undo in the middle of the drag took the mix back.
+    if (this.studio.isSteering) this.#remember();
     this.studio.keepMix();
     this.#from = null;
     this.draw();

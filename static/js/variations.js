@@ -20,7 +20,8 @@ export class Variations {
   #shuffle = byId("strip-shuffle", HTMLButtonElement);
   #isOpen = false;
   #model = "";
-  #style = "";
+  /** @type {import("./style.js").StylePicture | null} */
+  #style = null;
 
   /**
    * @param {object} parts
@@ -136,9 +137,8 @@ export class Variations {
 
   #styleChanged() {
     const { style } = this.studio;
-    const text = style ? `${style.bytes.length} ${style.name}` : "";
-    if (text === this.#style) return;
-    this.#style = text;
+    if (style === this.#style) return;
+    this.#style = style;
     this.pad.restyle(style !== null);
     this.places.restyle(() => this.studio.variation(), style !== null);
   }

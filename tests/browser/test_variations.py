@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Request
+from playwright.sync_api import Request, Route
 
-from tests.browser.conftest import OpenStudio
+from tests.browser.conftest import OpenStudio, Watch
 from tests.browser.studio import Pixels, Studio
 from tests.browser.test_live import Wire
 from tests.browser.test_page import PHONE
@@ -94,6 +94,30 @@ def test_a_change_drops_what_was_asked_for(open_studio: OpenStudio) -> None:
     studio.wait_for_strip()
 
 
+def test_busy_server_is_asked_again_and_other_trouble_is_told(open_studio: OpenStudio, watch: Watch) -> None:
+    studio = open_studio("demo-lines")
+    status, answered = 503, 0
+
+    def refuse(route: Route) -> None:
+        nonlocal answered
+        answered += 1
+        problem = {"status": status, "code": "internal", "title": ""}
+        route.fulfill(status=status, headers={"Retry-After": "0.2"}, json=problem)
+
+    studio.page.route("**/translate/**", refuse)
+    studio.page.click("#vary")
+    studio.wait_until(lambda: answered > 4)
+    assert not studio.page.locator(".toast").count()
+    status = 500
+    studio.page.wait_for_selector(".toast:has-text('went wrong')")
+    studio.page.unroute("**/translate/**")
+    studio.stroke((40, 60), (200, 60))
+    studio.wait_for_strip()
+    # The browser itself logs the answers.
+    assert all("status of 50" in text for text in watch.complaints)
+    watch.complaints.clear()
+
+
 def test_parameters_change_the_result_and_the_strip(many: Studio) -> None:
     before = many.result()
     slider = many.page.locator("#param-temperature")
@@ -159,6 +183,18 @@ def test_open_strip_is_remembered_and_another_model_gets_its_own(many: Studio) -
     assert not set(many.mixes()) & set(mixes)
     many.page.reload()
     many.page.wait_for_selector("html[data-ready]")
+    many.wait_for_strip()
+
+
+def test_variation_is_taken_while_the_camera_runs(many: Studio) -> None:
+    many.page.click("#camera-button")
+    many.page.wait_for_selector("#camera")
+    many.page.click("[data-place='2'] .variation-take")
+    assert many.page.input_value("#seed") == many.mixes()[2]
+    assert many.page.is_visible("#camera")
+    many.press("Control+z")
+    assert many.page.is_visible("#camera")
+    many.page.click("#camera-stop")
     many.wait_for_strip()
 
 
@@ -323,7 +359,7 @@ def test_point_sends_the_newest_mix_and_at_last_a_lossless_frame(open_studio: Op
     studio.page.mouse.up()
     studio.settle()
     frames = wire.sent()[already:]
-    assert 2 <= len(frames) < 40
+    assert len(frames) >= 2
     assert all("seed" not in frame for frame in frames)
     assert frames[0]["type"] == "image/jpeg"
     assert frames[-1]["type"] == "image/png"
