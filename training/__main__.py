@@ -216,6 +216,51 @@ def compare(
 
 
 @app.command()
+def diversity(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN_OR_MODEL...", help="Run directories and exported models.")],
+    out: Annotated[Path, typer.Option(help="Folder for diversity.json, diversity.md and a sheet of samples of each.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared set of gray photos; that of the first run when absent.")] = None,
+    split: Annotated[str, typer.Option(help="Split to judge on.")] = "val",
+    samples: Annotated[int, typer.Option(min=1, max=64, help="Samples of each photo.")] = 8,
+    count: Annotated[int | None, typer.Option(help="Photos, evenly spaced over the split; all when absent.")] = None,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="Of the samples; published figures are at 1.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="First seed of the samples.")] = 0,
+    features: Annotated[Path | None, typer.Option(help="ONNX file whose features the Fréchet distance is of.")] = None,
+    feature_tensor: Annotated[str | None, typer.Option(help="Tensor of that file; its first output when absent.")] = None,
+    feature_range: Annotated[str, typer.Option(help="What black and white are at its input, as LOW:HIGH.")] = "0:255",
+    feature_bgr: Annotated[bool, typer.Option("--feature-bgr", help="Its input has blue first.")] = False,
+) -> None:
+    """Measures many answers to each photo: best of N, variance, Fréchet distance and likelihood, of several colourisers."""
+    from training.datasets import PairedDataset
+    from training.diversity import DIVERSITY_TABLE, Protocol, about_features, cells, headings, measure_diversity
+    from training.entrants import EntrantError, open_entrants
+    from training.feature_extractor import FeatureExtractor, FeatureSource
+
+    low, high = _range(feature_range)
+    extractor = FeatureExtractor(FeatureSource(features, feature_tensor, low, high, feature_bgr)) if features else None
+    entrants = open_entrants(folders, data)
+    chosen = data or next((entrant.data for entrant in entrants if entrant.data), None)
+    if chosen is None:
+        raise EntrantError("Exported models do not say where photos are; give a prepared set of gray photos by --data DIR.")
+    protocol = Protocol(samples, count, temperature, seed)
+    report = measure_diversity(entrants, PairedDataset.open(chosen, split), protocol, out, extractor)
+    model, *others = headings(report)
+    table = Table(Column(model, no_wrap=True), *others, title=f"{report.recipe}, {split}, {report.photos} photos")
+    for figures in report.entrants:
+        table.add_row(*(cell.split(" ±")[0] for cell in cells(figures)))  # the file has the errors; a terminal is narrow
+    Console().print(table)
+    console.print(f"{about_features(report)} Look at {out / DIVERSITY_TABLE} and the sheets beside it.", highlight=False)
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError as error:
+        raise ConfigError(f"--feature-range is '{text}'; give two numbers as LOW:HIGH, for example -1:1.") from error
+    return low, high
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     to: Annotated[Path, typer.Option(help="Folder of model folders.")] = Path("models"),
@@ -346,12 +391,25 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from training.builder.journal import BuildError
     from training.datasets import DatasetError
     from training.download import DownloadError
+    from training.entrants import EntrantError
+    from training.feature_extractor import FeaturesError
     from training.guard import DivergedError
     from training.onnx_graph import ExportError
     from training.recipes.recipe import SourceError
     from training.run import RunError
 
-    return (BuildError, ConfigError, DatasetError, DownloadError, SourceError, RunError, DivergedError, ExportError)
+    return (
+        BuildError,
+        ConfigError,
+        DatasetError,
+        DivergedError,
+        DownloadError,
+        EntrantError,
+        ExportError,
+        FeaturesError,
+        RunError,
+        SourceError,
+    )
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from training.checkpoint import load_networks
 from training.config import TrainConfig
 from training.datasets import DatasetInfo
-from training.families.protocol import Exportable
+from training.families.protocol import Exportable, Family
 from training.material import read_any_info, source_spec
 from training.run import Run, RunError, read_checkpoint
 from training.session import Placement, build_workshop
@@ -40,6 +40,7 @@ class TrainedRun:
         exportables: The graphs to serve.
         weights: Which weights these graphs have.
         best: The figure by which they are the best, where they are.
+        family: What made the graphs, with its networks, for figures that a graph does not give.
     """
 
     run: Run
@@ -50,6 +51,7 @@ class TrainedRun:
     exportables: Mapping[str, Exportable]
     weights: Weights = Weights.AVERAGE
     best: Best | None = None
+    family: Family | None = None
 
     @property
     def weights_words(self) -> str:
@@ -84,7 +86,7 @@ def open_trained(root: Path, data: Path | None = None, weights: Weights | None =
     load_networks(family, state, str(origin))
     exportables = family.exportables(averaged=chosen is not Weights.LAST)
     best = Best(**state["best"]) if chosen is Weights.BEST else None
-    return TrainedRun(run, config, folder, info, int(state["images"]), exportables, chosen, best)
+    return TrainedRun(run, config, folder, info, int(state["images"]), exportables, chosen, best, family)
 
 
 def open_states(root: Path, data: Path | None = None) -> tuple[TrainedRun, ...]:
