@@ -47,7 +47,7 @@ SHOTS = (
     Shot("page-japanese", 1280, 800, query="?lang=ja", model="facades"),
     Shot("page-phone", 390, 844, is_phone=True),
     Shot("page-photo", 1280, 800, model="colorize"),
-    Shot("page-variations", 1280, 1080, model="facades", shows_variations=True),
+    Shot("page-variations", 1280, 1110, model="facades", shows_variations=True),
 )
 
 

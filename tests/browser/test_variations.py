@@ -262,6 +262,11 @@ def test_picture_follows_the_point_and_its_place_is_one_step(pad: Studio) -> Non
     assert is_same(pad.result(), shown)
 
 
+def test_picture_is_in_view_along_with_the_pad(pad: Studio) -> None:
+    for selector in ("#result", "#pad-field"):
+        assert pad.page.evaluate(IN_VIEW, selector), selector
+
+
 def test_corner_of_the_pad_is_its_variation(pad: Studio) -> None:
     mixes = pad.mixes()
     for k, (x, y) in enumerate([(-0.1, -0.1), (1.1, -0.1), (-0.1, 1.1), (1.1, 1.1)]):
