@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ SETTLE_MS = 1500
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TILE, GAP = 192, 6
 SHEET_SEEDS = 3
+SHEET_COLUMNS = 8
+STYLES_OF = (("golden-to-violet", 0), ("violet-to-golden", 0), ("sketch", 1), ("sketch", 2))
+"""Samples of photos in colour, by model and place."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ SHOTS = (
     Shot("page-japanese", 1280, 800, query="?lang=ja", model="facades"),
     Shot("page-phone", 390, 844, is_phone=True),
     Shot("page-photo", 1280, 800, model="colorize"),
-    Shot("page-variations", 1280, 1110, model="facades", shows_variations=True),
+    Shot("page-variations", 1280, 1110, model="colorize-many", shows_variations=True),
 )
 
 
@@ -62,6 +66,7 @@ def main() -> None:
             browser.close()
         for model in json.loads(httpx.get(f"{address}/models").text)["models"]:
             _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.jpg", quality=90)
+        _variety_sheet(address, "colorize-many").save(FOLDER / "variety-colorize-many.jpg", quality=90)
 
 
 def _chromium() -> str | None:
@@ -110,6 +115,38 @@ def _sample_sheet(address: str, model: str) -> Image.Image:
     return _grid(rows)
 
 
+def _variety_sheet(address: str, model: str) -> Image.Image:
+    """Of each sample: gray, calm, and variations; then the way from one seed to another; then colours of others."""
+    manifest = httpx.get(f"{address}/models/{model}").json()
+    photos = [_picture(f"{address}/models/{model}/samples/{k}?part=image") for k in range(len(manifest["samples"]))]
+    styles = [_picture(f"{address}/models/{other}/samples/{k}?part=image") for other, k in STYLES_OF]
+    rows = []
+    for photo in photos:
+        calm = _answered(address, f"{model}?temperature=0", image=photo)
+        varied = [_answered(address, f"{model}?seed={seed}&temperature=1", image=photo) for seed in range(1, SHEET_COLUMNS - 1)]
+        rows.append([_layers({"image": photo}), calm, *varied])
+    steps = [k / (SHEET_COLUMNS - 2) for k in range(SHEET_COLUMNS - 1)]
+    mixes = [f"1:{math.cos(step * math.pi / 2):.4f},2:{math.sin(step * math.pi / 2):.4f}" for step in steps]
+    rows.append(
+        [
+            _layers({"image": photos[0]}),
+            *(_answered(address, f"{model}?temperature=1&mix={mix}", image=photos[0]) for mix in mixes),
+        ]
+    )
+    borrowed = [[_layers({"style": style}), _answered(address, model, image=photos[0], style=style)] for style in styles]
+    rows.append([tile for pair in borrowed for tile in pair])
+    return _plain_grid(rows)
+
+
+def _plain_grid(rows: list[list[Image.Image]]) -> Image.Image:
+    step = TILE + GAP
+    sheet = Image.new("RGB", (max(map(len, rows)) * step + GAP, len(rows) * step + GAP), "#e4e0d8")
+    for r, row in enumerate(rows):
+        for c, tile in enumerate(row):
+            sheet.paste(tile, (GAP + c * step, GAP + r * step))
+    return sheet
+
+
 def _picture(url: str) -> bytes:
     return httpx.get(url).raise_for_status().content
 
@@ -123,8 +160,12 @@ def _layers(pictures: dict[str, bytes]) -> Image.Image:
 
 
 def _translated(address: str, model: str, pictures: dict[str, bytes], seed: int) -> Image.Image:
+    return _answered(address, f"{model}?seed={seed}", **pictures)
+
+
+def _answered(address: str, asked: str, **pictures: bytes) -> Image.Image:
     files = {name: (f"{name}.png", data, "image/png") for name, data in pictures.items()}
-    answer = httpx.post(f"{address}/translate/{model}?seed={seed}", files=files, timeout=30).raise_for_status()
+    answer = httpx.post(f"{address}/translate/{asked}", files=files, timeout=30).raise_for_status()
     return Image.open(io.BytesIO(answer.content)).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
 
 
