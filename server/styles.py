@@ -68,7 +68,7 @@ class Styles:
         """The latent of a style, of its model's own session; to be called in the thread that owns it.
 
         Raises:
-            ModelFailedError: the encoder failed on this picture.
+            ModelFailedError: the encoder failed on this picture. BadImageError: what it made of the picture is no latent.
         """
         if style.known is not None:
             return style.known
@@ -95,7 +95,8 @@ def _encoded(pixels: Pixels, session: Session) -> Array:
         text = "The style could not be encoded; the server's log says why."
         raise ModelFailedError(text, retry_after=RETRY_SECONDS) from fault
     if not np.isfinite(latent).all():
-        raise ModelFailedError("The style's latent is not finite; use another picture.", retry_after=RETRY_SECONDS)
+        # The same picture gives the same latent: a 503 would have a live client send it for ever.
+        raise BadImageError(f"'{STYLE_NAME}' cannot be used: its latent is not finite; send another picture.")
     return latent
 
 
@@ -132,7 +133,7 @@ class LatentSource:
         """In the thread that owns the session; None for a model without latent.
 
         Raises:
-            ModelFailedError: the style could not be encoded.
+            ApiError: the style could not be encoded.
         """
         if self._made is None:
             started = time.perf_counter()

@@ -274,8 +274,32 @@ def test_an_encoder_that_fails_is_told(manifest: Manifest) -> None:
     styles = Styles()
     with pytest.raises(ModelFailedError, match="the server's log says why"):
         styles.latent(styles.open(manifest, RED, LIMITS), Failing())
-    with pytest.raises(ModelFailedError, match="not finite"):
-        styles.latent(styles.open(manifest, RED, LIMITS), CountingSession(float("nan")))
+
+
+NOT_FINITE = "'style' cannot be used: its latent is not finite; send another picture."
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_style_whose_latent_is_not_finite_is_a_bad_picture(make_client: MakeClient, folder: Path, value: float) -> None:
+    """No fault of the server's that would pass: the same picture fails again, so that nobody is told to try again."""
+    response = send(make_client(lambda _: CountingSession(value), models_dir=(folder,)))
+    assert assert_error(response, 400, "bad_image")["detail"] == NOT_FINITE
+    assert "retry-after" not in response.headers
+
+
+def test_a_live_frame_whose_style_has_no_finite_latent_is_told_and_the_socket_stays_open(
+    make_client: MakeClient, folder: Path
+) -> None:
+    client = make_client(lambda _: CountingSession(float("nan")), models_dir=(folder,))
+    with client.websocket_connect("/live/demo-many") as socket:
+        socket.receive_json()
+        for number in range(2):  # nor is such a latent kept and used the next time
+            socket.send_bytes(frame(number, {"image": GRAY, "style": RED}))
+            told = socket.receive_json()
+            assert (told["event"], told["id"], told["status"], told["code"]) == ("error", number, 400, "bad_image")
+            assert told["detail"] == NOT_FINITE
+            assert "retry_after" not in told
+        assert talk(socket, 2, None, seed=1).header["id"] == 2
 
 
 def talk(socket: Any, number: int, style: bytes | None, **header: Any) -> Answer:
