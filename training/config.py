@@ -163,6 +163,15 @@ class OptimizerConfig(_Section):
         default=1000.0, ge=0, description="Half-life of the averaged generator; 0 keeps no average."
     )
 
+    @field_validator("warmup_images")
+    @classmethod
+    def _reach_the_rate(cls, warmup: int, info: ValidationInfo) -> int:
+        """Refuses a run that would end before its rate is reached."""
+        total = info.data.get("total_images", warmup + 1)
+        if warmup >= total:
+            raise ValueError(f"the rate would never reach its value in the {total} of optimizer.total_images; give less")
+        return warmup
+
     @field_validator("accumulate")
     @classmethod
     def _take_a_step(cls, accumulate: int, info: ValidationInfo) -> int:

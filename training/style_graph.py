@@ -13,7 +13,7 @@ import torch
 
 from training.datasets import ImagesU8, PairedDataset
 from training.families.protocol import Exportable
-from training.onnx_graph import TRACE_BATCH, ExportError, rounded_to_half, write_encoder
+from training.onnx_graph import STYLE_NAME, TRACE_BATCH, ExportError, rounded_to_half, write_encoder
 
 MAX_STEPS = 1
 """As far as pictures made of both latents may differ, in steps of uint8."""
@@ -38,7 +38,7 @@ def write_style_graph(exportable: Exportable, held_out: PairedDataset, path: Pat
         chosen = np.array(styles[:batch])
         with torch.no_grad():
             ours = encoder(torch.from_numpy(chosen))
-        theirs = torch.from_numpy(session.run(None, {"style": chosen})[0])
+        theirs = torch.from_numpy(session.run(None, {STYLE_NAME: chosen})[0])
         pictures = [_pictures(exportable, held_out, latent).astype(np.int16) for latent in (ours, theirs)]
         steps = int(np.abs(pictures[0] - pictures[1]).max())
         if steps > MAX_STEPS:

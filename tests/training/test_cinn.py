@@ -302,6 +302,9 @@ def test_exported_graphs_are_those_of_the_family(tmp_path: Path, tiny_config: Bu
         "source": encode_picture(torch.from_numpy(np.array(held_out.source))),
         "target": encode_picture(torch.from_numpy(np.array(held_out.target))),
     }
+    lacking = {name: weight for name, weight in weights.items() if not name.endswith("stages.1.1.perm_inv")}
+    with pytest.raises(ValueError, match=r"lacks the permutation 'flow\.stages\.1\.1\.perm_inv'"):
+        family.start_from(lacking)
     trained = open_trained(tmp_path / "run").exportables[""].encoder
     assert isinstance(trained, StyleEncoder)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from torch import Tensor
 from tests.training.conftest import BuildConfig, tiny_pairs
 from training.batches import PairedBatches
 from training.checkpoint import restore
-from training.config import TrainConfig
+from training.config import ConfigError, TrainConfig
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import Batch
 from training.guard import DivergedError
@@ -48,6 +48,11 @@ def test_learning_rate_is_constant_then_linear_to_zero(images: int, factor: floa
 def test_learning_rate_rises_where_asked() -> None:
     factors = [learning_rate_factor(images, 100, 0.5, warmup_images=9) for images in (0, 4, 9, 10, 75)]
     assert factors == pytest.approx([0.1, 0.5, 1.0, 1.0, 0.5])
+
+
+def test_rate_that_would_never_be_reached_is_refused(tiny_config: BuildConfig) -> None:
+    with pytest.raises(ConfigError, match=r"'optimizer.warmup_images' has value 16: the rate would never reach its value"):
+        tiny_config(optimizer={"warmup_images": 16})
 
 
 def test_learning_rate_without_decay_stays() -> None:

@@ -71,7 +71,7 @@ class Averaged(Generic[Network]):
 
 
 def _optimizer(network: nn.Module, config: TrainConfig, section: SamplerConfig) -> AdamW:
-    """Adam whose weight decay is the Gaussian prior of the weights (Ardizzone et al. 2019, 3.2)."""
+    """AdamW. The papers' prior of the weights is L2 within Adam, which acts more strongly at the same number than this decay."""
     options = config.optimizer
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     betas, decay = (options.beta1, options.beta2), section.weight_decay

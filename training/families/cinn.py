@@ -91,6 +91,7 @@ class ConditionalInvertible:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """All weights of an exported model of this family, or the encoder of an exported colouriser."""
         own = _as_own(weights)
+        _require_permutations(own, self._average)
         if not own.keys() & self._average.state_dict().keys():
             raise ValueError("It is neither a model of family 'cinn' nor one with a U-Net whose encoder could be taken over.")
         self._learner.start_from(own)
@@ -116,6 +117,15 @@ def _as_own(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own[name] = own[name].long()
         own[name.removesuffix("_inv")] = own[name].argsort()
     return own
+
+
+def _require_permutations(own: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Raises ValueError where a graph holds a flow but not all of its permutations: an exporter may merge equal ones."""
+    if not any(name.startswith("flow.") for name in own):
+        return
+    missing = [name for name, _ in network.named_buffers() if name.endswith(".perm_inv") and name not in own]
+    if missing:
+        raise ValueError(f"The graph lacks the permutation '{missing[0]}'; start from the checkpoint of its run.")
 
 
 def negative_log_likelihood(latent: Tensor, log_det: Tensor) -> Tensor:
