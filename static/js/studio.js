@@ -5,7 +5,7 @@
 
 import { clamp } from "./geometry.js";
 import { History } from "./history.js";
-import { MAX_SEED, STYLE, hasStyle, mixText, nearStyle, plain, randomSeed, withoutStyle } from "./mix.js";
+import { MAX_SEED, STYLE, hasStyle, mainSeed, mixText, nearStyle, plain, randomSeed, withoutStyle } from "./mix.js";
 import { TOOLS, inputOf, toolsFor } from "./tools.js";
 import { newWork, putPictures } from "./work.js";
 
@@ -73,8 +73,12 @@ export class Studio extends EventTarget {
     return this.work.style;
   }
 
-  /** Both as they go to the server: a style that the mix has no part of stays here. */
+  /**
+   * Both as they go to the server: a style that the mix has no part of stays here, and a model without a latent, which takes no mix,
+   * gets the seed alone.
+   */
   get latent() {
+    if (!this.manifest.latent) return { mix: plain(mainSeed(this.mix)), style: null };
     return { mix: this.mix, style: hasStyle(this.mix) ? (this.style?.bytes ?? null) : null };
   }
 

@@ -267,6 +267,23 @@ def test_picture_is_in_view_along_with_the_pad(pad: Studio) -> None:
         assert pad.page.evaluate(IN_VIEW, selector), selector
 
 
+def test_locked_mix_does_not_stop_a_model_without_a_latent(pad: Studio) -> None:
+    drag(pad, 0.75, 0.25)
+    kept = pad.page.input_value("#seed")
+    assert len(terms(kept)) == 4
+    pad.page.click("#seed-lock")
+    pad.page.click("#model-button")
+    pad.page.click("[data-model=demo-photo]")
+    pad.wait("location.search.includes('demo-photo')")
+    pad.settle()
+    assert not pad.page.locator(".toast").count()
+    assert apart(pad.result(), pad.translate(pad.save("drawing"), 0)) < 4
+    pad.press("Control+z")
+    pad.wait("location.search.includes('demo-many')")
+    assert pad.page.input_value("#seed") == kept
+    pad.settle()
+
+
 def test_corner_of_the_pad_is_its_variation(pad: Studio) -> None:
     mixes = pad.mixes()
     for k, (x, y) in enumerate([(-0.1, -0.1), (1.1, -0.1), (-0.1, 1.1), (1.1, 1.1)]):
