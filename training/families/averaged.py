@@ -71,7 +71,7 @@ class Averaged(Generic[Network]):
 
 
 def _optimizer(network: nn.Module, config: TrainConfig, section: SamplerConfig) -> AdamW:
-    """AdamW. The papers' prior of the weights is L2 within Adam, which acts more strongly at the same number than this decay."""
+    """AdamW. The papers have L2 within Adam as a prior of weights, which acts more strongly at the same number."""
     options = config.optimizer
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     betas, decay = (options.beta1, options.beta2), section.weight_decay
