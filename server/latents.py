@@ -5,8 +5,10 @@ Pure: it knows no graph and no picture. A style's latent is given to it by whoev
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +23,11 @@ Array = npt.NDArray[Any]
 
 SEED_LIMIT = 2**32
 MAX_TERMS = 16
+MAX_TEXT = 4096
+"""Characters of a mix as text; sixteen terms with all digits of their weights take about a quarter of it."""
+
 MAX_WEIGHT = 1_000_000.0
+_MAX_SHOWN = 64
 
 _WEIGHT = re.compile(r"\d{1,24}(\.\d{0,24})?(e[+-]?\d{1,3})?|\.\d{1,24}(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 """Of text: what Python takes for a number besides (underscores, `nan`, spaces) is more likely a mistake."""
@@ -131,12 +137,20 @@ def parse_mix(given: object) -> Mix:
     Raises:
         BadParameterError: names the term, the rule and the remedy.
     """
-    terms = given.split(",") if isinstance(given, str) else given
-    if not isinstance(terms, list):
-        raise _bad(f"'mix' is {str(given)[:64]!r}; write it as text, {_EXAMPLE}, or as a list of objects.")
-    if len(terms) > MAX_TERMS:
-        raise _bad(f"'mix' has {len(terms)} terms; it may have {MAX_TERMS}, so leave out those with the least weight.")
-    return _summed(_text_term(term) if isinstance(given, str) else _object_term(term) for term in terms)
+    if isinstance(given, str):
+        if len(given) > MAX_TEXT:
+            raise _bad(f"'mix' has {len(given)} characters; it may have {MAX_TEXT}, so leave out terms or digits of weights.")
+        _check_count(given.count(",") + 1)
+        return _summed(map(_text_term, given.split(",")))
+    if not isinstance(given, list):
+        raise _bad(f"'mix' is {_shown(given)}; write it as text, {_EXAMPLE}, or as a list of objects.")
+    _check_count(len(given))
+    return _summed(map(_object_term, given))
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_TERMS:
+        raise _bad(f"'mix' has {count} terms; it may have {MAX_TERMS}, so leave out those with the least weight.")
 
 
 def _summed(terms: Iterable[tuple[_Source, float]]) -> Mix:
@@ -161,7 +175,7 @@ def _text_term(text: str) -> tuple[_Source, float]:
 
 def _object_term(given: object) -> tuple[_Source, float]:
     term = given if isinstance(given, Mapping) else {}
-    if not set(term) <= {"seed", STYLE_NAME, "weight"} or ("seed" in term) == (STYLE_NAME in term):
+    if len(term) > 2 or not set(term) <= {"seed", STYLE_NAME, "weight"} or ("seed" in term) == (STYLE_NAME in term):
         raise _bad(
             f'\'mix\' has the term {_shown(given)}; a term is {{"seed": 7, "weight": 0.6}} or '
             f'{{"{STYLE_NAME}": true, "weight": 0.3}}.'
@@ -195,8 +209,22 @@ def _bad_weight(term: object) -> BadParameterError:
     )
 
 
+class _BriefRepr(reprlib.Repr):
+    """The beginning of a value out of JSON, at little cost however large or deep it is: callers are shown their mistakes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxlist = self.maxdict = 4
+        self.maxstring = _MAX_SHOWN
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """As in the base, which would sort all keys to show the first of them."""
+        return super().repr_dict(dict(itertools.islice(x.items(), self.maxdict + 1)), level)
+
+
 def _shown(term: object) -> str:
-    return f"'{term[:64]}'" if isinstance(term, str) else str(term)[:64]
+    return f"'{term[:_MAX_SHOWN]}'" if isinstance(term, str) else _BriefRepr().repr(term)[: 2 * _MAX_SHOWN]
 
 
 def _bad(detail: str) -> BadParameterError:

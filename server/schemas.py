@@ -16,7 +16,8 @@ _MIX_TERM = {
     "additionalProperties": False,
 }
 MixField = Annotated[
-    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _MIX_TERM, "maxItems": 16}]})
+    Any,
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 4096}, {"type": "array", "items": _MIX_TERM, "maxItems": 16}]}),
 ]
 """Checked by `latents.py`, which can tell what is wrong with which term."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_a_list_says_the_same_as_text() -> None:
         ("7:0,8:0", "no term with a weight of more than 0"),
         (",".join(map(str, range(17))), "has 17 terms; it may have 16"),
         ([], "no term with a weight"),
-        (7, "is '7'; write it as text"),
+        (7, "is 7; write it as text"),
         ({"seed": 7}, "write it as text"),
         (["7:1"], "a term is {"),
         ([{}], "a term is {"),
@@ -148,6 +149,49 @@ def test_a_bad_mix_is_refused_by_term_rule_and_remedy(given: object, said: str) 
     assert said in caught.value.detail
     assert caught.value.members == {"parameter": "mix"}
     assert len(caught.value.detail) < 400
+
+
+def nested(depth: int) -> list[object]:
+    """A list in a list in a list."""
+    outer: list[object] = []
+    for _ in range(depth):
+        outer = [outer]
+    return outer
+
+
+MILLION = 10**6
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (",".join("1" * MILLION), "has 1999999 characters; it may have 4096, so leave out terms or digits"),
+        ("," * 4000, "has 4001 terms; it may have 16"),
+        ([1] * MILLION, "has 1000000 terms; it may have 16"),
+        ([[1] * MILLION], "the term [1, 1, 1, 1, ...]; a term is {"),
+        (["x" * MILLION], "a term is {"),
+        ([dict.fromkeys(map(str, range(MILLION)), 0)], "the term {'0': 0, '1': 0, '2': 0, '3': 0, ...}; a term is {"),
+        ([{"seed": [1] * MILLION}], "the term {'seed': [1, 1, 1, 1, ...]}; a term is a seed"),
+        ([{"seed": 7, "weight": dict.fromkeys(range(MILLION))}], "a weight is a number"),
+        ([{"style": "x" * MILLION}], "can only be true"),
+        (dict.fromkeys(map(str, range(MILLION))), "'mix' is {'0': None, "),
+        ([nested(100_000)], "the term [[[...]]]; a term is {"),
+        ([{"seed": nested(100_000)}], "the term {'seed': [[...]]}; a term is a seed"),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, str) else type(value).__name__,
+)
+def test_a_huge_or_deep_mix_is_refused_at_little_cost(given: object, said: str) -> None:
+    """It is read in the event loop: what it takes does not grow with what is sent."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadParameterError) as caught:
+            parse_mix(given)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert said in caught.value.detail
+    assert len(caught.value.detail) < 400
+    assert most_bytes < 100_000
 
 
 @pytest.mark.parametrize("distribution", LatentDistribution)

@@ -108,6 +108,33 @@ def test_json_of_another_shape_is_refused_by_name(client: TestClient, mix: objec
     assert assert_error(response, 422, "bad_parameter")["parameter"] == "mix"
 
 
+DEEP = f"[{'[' * 400}{']' * 400}]"
+"""As text: writing it out would take as deep a recursion as reading it."""
+
+
+@pytest.mark.parametrize(
+    ("mix", "said"),
+    [
+        (json.dumps(",".join("1" * 10**6)), "it may have 4096"),
+        (json.dumps([[1] * 10**6]), "the term [1, 1, 1, 1, ...]"),
+        (DEEP, "the term [[[...]]]"),
+    ],
+    ids=["text", "list", "deep"],
+)
+def test_json_of_a_huge_or_deep_mix_is_refused_as_any_other(client: TestClient, mix: str, said: str) -> None:
+    content = f'{{"image": "{base64.b64encode(PAPER).decode()}", "mix": {mix}}}'
+    response = client.post("/translate/noise", content=content, headers={"Content-Type": "application/json"})
+    problem = assert_error(response, 422, "bad_parameter")
+    assert said in problem["detail"]
+    assert len(problem["detail"]) < 400
+
+
+def test_json_too_deep_to_be_read_is_a_bad_request(client: TestClient) -> None:
+    content = f'{{"mix": {"[" * 100_000}{"]" * 100_000}}}'
+    response = client.post("/translate/noise", content=content, headers={"Content-Type": "application/json"})
+    assert_error(response, 400, "bad_request")
+
+
 def live(client: TestClient, **header: Any) -> Answer:
     with client.websocket_connect("/live/noise") as socket:
         socket.receive_json()
@@ -132,7 +159,7 @@ def test_a_live_frame_without_a_mix_has_the_latent_of_its_seed(client: TestClien
 def test_a_live_frame_of_a_bad_mix_is_told_and_the_socket_stays_open(client: TestClient) -> None:
     with client.websocket_connect("/live/noise") as socket:
         socket.receive_json()
-        for number, mix in enumerate(("7:x", 7, [{}], "style")):
+        for number, mix in enumerate(("7:x", 7, [{}], "style", "1," * 4000, [[1] * 4000], json.loads(DEEP))):
             socket.send_bytes(frame(number, {"image": PAPER}, mix=mix))
             told = socket.receive_json()
             assert (told["event"], told["id"], told["code"], told["parameter"]) == ("error", number, "bad_parameter", "mix")
