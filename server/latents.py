@@ -158,10 +158,22 @@ def _summed(terms: Iterable[tuple[_Source, float]]) -> Mix:
     for source, weight in terms:
         weights.setdefault(source, []).append(weight)
     sums = {source: math.fsum(several) for source, several in weights.items()}  # the same in whatever order they come
+    _check_sums(sums)
     if not any(sums.values()):
         raise _bad(f"'mix' has no term with a weight of more than 0; give one, as in {_EXAMPLE}.")
     seeds = sorted((source, weight) for source, weight in sums.items() if source != STYLE_NAME)
     return Mix(tuple(seeds), sums.get(STYLE_NAME))
+
+
+def _check_sums(sums: Mapping[_Source, float]) -> None:
+    """A mix is told with the sum of each source as its weight, which has to be one that may be sent again."""
+    for source, weight in sums.items():
+        if weight > MAX_WEIGHT:
+            named = f"'{STYLE_NAME}'" if source == STYLE_NAME else f"seed {source}"
+            raise _bad(
+                f"'mix' has several terms of {named}, whose weights are {weight:.17g} in all; they may be {MAX_WEIGHT:.0f}, "
+                "so make all weights smaller by one factor, which changes nothing."
+            )
 
 
 def _text_term(text: str) -> tuple[_Source, float]:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from server.catalog import read_entry
 from server.errors import BadParameterError
 from server.latents import (
     MAX_TERMS,
+    MAX_WEIGHT,
+    SEED_LIMIT,
     STYLE_ALONE,
     Mix,
     checked_mix,
@@ -121,6 +125,9 @@ def test_a_list_says_the_same_as_text() -> None:
         ("7:1:2", "a weight"),
         ("7:1000001", "a weight"),
         ("٧:1", "a whole number"),
+        ("7:1000000,8:1,7:1000000", "several terms of seed 7, whose weights are 2000000 in all; they may be 1000000, so make"),
+        ("style:1e6,style:.5", "several terms of 'style', whose weights are 1000000.5 in all"),
+        ([{"seed": 7, "weight": 600_000}] * 2, "several terms of seed 7, whose weights are 1200000 in all"),
         ("7:0,8:0", "no term with a weight of more than 0"),
         (",".join(map(str, range(17))), "has 17 terms; it may have 16"),
         ([], "no term with a weight"),
@@ -149,6 +156,31 @@ def test_a_bad_mix_is_refused_by_term_rule_and_remedy(given: object, said: str) 
     assert said in caught.value.detail
     assert caught.value.members == {"parameter": "mix"}
     assert len(caught.value.detail) < 400
+
+
+WEIGHTS = st.one_of(st.floats(0, MAX_WEIGHT), st.integers(0, int(MAX_WEIGHT)), st.sampled_from([MAX_WEIGHT, 5e-324, 1 / 3, 0]))
+SOURCES = st.one_of(st.integers(0, 3), st.integers(0, SEED_LIMIT - 1), st.just("style"))
+TERMS = st.lists(st.tuples(SOURCES, WEIGHTS), min_size=1, max_size=MAX_TERMS)
+
+
+@given(TERMS, st.booleans(), st.sampled_from(LatentDistribution))
+@settings(max_examples=300, deadline=None)
+def test_the_text_of_any_mix_is_accepted_again_and_means_the_same(
+    terms: list[tuple[int | str, float]], is_text: bool, distribution: LatentDistribution
+) -> None:
+    text = ",".join(f"{source}:{weight!r}" for source, weight in terms)
+    listed = [{"style": True, "weight": w} if s == "style" else {"seed": s, "weight": w} for s, w in terms]
+    try:
+        mix = parse_mix(text if is_text else listed)
+    except BadParameterError:
+        totals = [math.fsum(w for s, w in terms if s == source) for source, _ in terms]
+        assert not any(totals) or max(totals) > MAX_WEIGHT
+        return
+    again = parse_mix(str(mix))
+    assert str(again) == str(mix)
+    style = np.linspace(-1, 1, 8, dtype=np.float32)
+    latent = latent_of(distribution, 8)
+    assert mixed_latent(again, latent, style).tobytes() == mixed_latent(mix, latent, style).tobytes()
 
 
 def nested(depth: int) -> list[object]:

@@ -85,6 +85,7 @@ def test_a_mix_is_told_to_pages_of_other_origins(make_client: Any) -> None:
         ("noise", "mix=7:1,style:1", "'noise' takes no styles"),
         ("noise", "mix=7,8&n=2", "'mix' is 7:1,8:1, one latent, and 'n' is 2; leave one of them out"),
         ("copy", "mix=7", "'copy' has no latent"),
+        ("noise", "mix=7:1000000,7:1000000", "several terms of seed 7"),
         ("noise", "mix=", "the term ''"),
         ("noise", f"mix={','.join('7' * 17)}", "it may have 16"),
     ],
