@@ -14,14 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from server.catalog import Catalog, Entry, bundled_folder, read_catalog
 from server.errors import ApiError, ConfigurationError, ModelError
 from server.imaging import ImageLimits, Picture, encode
-from server.latents import Mix, checked_mix, joined_with_style, made_latent, seed_latent
+from server.latents import Mix, checked_mix, joined_with_style, seed_latent
 from server.manifest import STYLE_NAME, Manifest
 from server.processors import usable_cores
 from server.providers import check_distributions, choose
 from server.requests import FORMATS, JSON_TYPE
 from server.session import Array, Session, SessionOptions, installed_distributions, why_unusable
 from server.settings import Settings
-from server.styles import Styles, picture_name
+from server.styles import LatentSource, Styles, picture_name
 from server.tracing import Trace, checked_trace, choose_tracer, prepare_trace, traced_lines
 from server.translator import (
     SizeMode,
@@ -179,16 +179,15 @@ def _checked_mix(manifest: Manifest, options: BatchOptions) -> Mix | None:
 
 def _latent(manifest: Manifest, options: BatchOptions, mix: Mix | None, session: Session, limits: ImageLimits) -> Array | None:
     """The latent of every file, as all have one seed, or one mix."""
-    if options.style is None or mix is None or not mix.style:
-        return made_latent(manifest, options.seed, mix)
     styles = Styles()
     try:
-        style = styles.latent(styles.open(manifest, options.style.read_bytes(), limits), session)
+        content = options.style.read_bytes() if options.style else None
+        style = styles.open_wanted(manifest, content, mix, limits)
+        return LatentSource(manifest, options.seed, mix, style, styles).latent(session)
     except ApiError as error:
         raise ConfigurationError(f"--style {options.style}: {error.detail}") from None
     except OSError as error:
         raise ConfigurationError(f"--style {options.style}: {error.strerror}.") from None
-    return made_latent(manifest, options.seed, mix, style)
 
 
 def _read_inputs(manifest: Manifest, files: Mapping[str, Path]) -> dict[str, bytes]:

@@ -54,6 +54,11 @@ class Mix:
     def weights(self) -> tuple[float, ...]:
         return (*(weight for _, weight in self.seeds), self.style or 0.0)
 
+    @property
+    def has_style(self) -> bool:
+        """Whether a style's latent is needed: not where its term is absent, nor where its weight is 0."""
+        return bool(self.style)
+
 
 STYLE_ALONE = Mix(style=1.0)
 
@@ -91,7 +96,7 @@ def mixed_latent(mix: Mix, latent: Latent, style: Array | None) -> Array:
     largest = max(mix.weights)  # taken out of the sums, or the squares of small weights would vanish
     weights = [weight / largest for weight in mix.weights if weight > 0]
     parts = [draw_latent(latent.shape, latent.distribution, seed) for seed, weight in mix.seeds if weight > 0]
-    if mix.style:
+    if mix.has_style:
         assert style is not None
         parts.append(style)
     squares = latent.distribution is LatentDistribution.NORMAL

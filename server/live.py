@@ -37,7 +37,7 @@ from server.manifest import STYLE_NAME, Manifest
 from server.metrics import Metrics
 from server.problems import internal_error
 from server.session import Feeds, Session
-from server.styles import LatentSource, Style, Styles, picture_name
+from server.styles import LatentSource, Styles, picture_name
 from server.translator import Prepared, checked_parameters, checked_whole, feeds, finish, prepare
 from server.worker import RETRY_SECONDS, Outcome
 
@@ -337,14 +337,10 @@ class _FrameReader:
         style = pictures.pop(STYLE_NAME, None)
         mix = joined_with_style(None if header.mix is None else checked_mix(manifest, header.mix), style is not None)
         prepared = prepare(manifest, pictures, checked_parameters(manifest, header.params), self.limits)
-        opened = self._open_style(style, mix)
+        opened = self.styles.open_wanted(manifest, style, mix, self.limits)
         source = LatentSource(manifest, seed, mix, opened, self.styles)
         made = feeds(manifest, prepared, source.latent(session))
         return _Taken(frame, seed, mix, prepared, superseded, source.style_ms if opened else None), made
-
-    def _open_style(self, content: bytes | None, mix: Mix | None) -> Style | None:
-        """None where there is no style, and where its weight is 0."""
-        return self.styles.open(self.manifest, content, self.limits) if content is not None and mix and mix.style else None
 
 
 @dataclass(frozen=True)

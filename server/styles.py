@@ -64,6 +64,14 @@ class Styles:
                 self._latents.move_to_end(key)
         return Style(key, known) if known is not None else Style(key, pixels=fitted(manifest.encode.input, content, limits))
 
+    def open_wanted(self, manifest: Manifest, content: bytes | None, mix: Mix | None, limits: ImageLimits) -> Style | None:
+        """The style of a request; None where it has none, and where its weight is 0.
+
+        Raises:
+            ApiError: what is wrong with the picture.
+        """
+        return self.open(manifest, content, limits) if content is not None and mix and mix.has_style else None
+
     def latent(self, style: Style, session: Session) -> Array:
         """The latent of a style, of its model's own session; to be called in the thread that owns it.
 

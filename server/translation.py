@@ -98,8 +98,7 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     if traced:
         pictures = {**pictures, manifest.inputs[0].name: traced.picture}
     started = time.perf_counter()
-    style = await _open_style(service, manifest, call)
-    prepared = await engine.offload(prepare, manifest, pictures, call.parameters, service.image_limits, call.size)
+    prepared, style = await engine.offload(_prepare, service, manifest, call, pictures)
     decode_ms = (time.perf_counter() - started) * 1000
     _check_answer_size(call, prepared.fit.original_width, prepared.fit.original_height, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
@@ -111,11 +110,12 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     return Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms, traced, style_ms)
 
 
-async def _open_style(service: Service, manifest: Manifest, call: TranslateCall) -> Style | None:
-    """None where there is no style, and where its weight is 0."""
-    if call.style is None or call.mix is None or not call.mix.style:
-        return None
-    return await service.engine.offload(service.styles.open, manifest, call.style, service.image_limits)
+def _prepare(
+    service: Service, manifest: Manifest, call: TranslateCall, pictures: Mapping[str, bytes | Picture]
+) -> tuple[Prepared, Style | None]:
+    """All pictures of a call, decoded and fitted; in the pool."""
+    style = service.styles.open_wanted(manifest, call.style, call.mix, service.image_limits)
+    return prepare(manifest, pictures, call.parameters, service.image_limits, call.size), style
 
 
 async def _trace(

@@ -245,6 +245,21 @@ def test_a_style_that_comes_again_is_not_encoded_again(manifest: Manifest) -> No
     assert (first != other).all()
 
 
+@pytest.mark.parametrize("mix", [None, "3:1", "3:1,style:0"])
+def test_a_style_that_is_not_wanted_is_not_opened(manifest: Manifest, mix: str | None) -> None:
+    """Not even looked at: these bytes are no picture."""
+    parsed = parse_mix(mix) if mix else None
+    assert Styles().open_wanted(manifest, b"rubbish", parsed, LIMITS) is None
+
+
+def test_a_style_that_is_wanted_is_opened(manifest: Manifest) -> None:
+    mix = parse_mix("3:1,style:0.1")
+    assert Styles().open_wanted(manifest, None, mix, LIMITS) is None
+    opened = Styles().open_wanted(manifest, RED, mix, LIMITS)
+    assert opened is not None
+    assert opened.key == Styles().open(manifest, RED, LIMITS).key
+
+
 def test_only_the_last_styles_are_kept(manifest: Manifest) -> None:
     styles, session = Styles(most_bytes=2 * 32), CountingSession()  # a latent of the model has 8 numbers
     pictures = [png(Image.new("RGB", (4, 4), (shade, 0, 0))) for shade in range(3)]
