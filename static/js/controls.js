@@ -4,6 +4,9 @@ import { byId } from "./dom.js";
 import { hasStyle, mixText, parseMix, seedOf } from "./mix.js";
 import { parameterRow } from "./parameterrow.js";
 
+/** What ends the move of a slider. Not every browser tells of a `change` when the slider is back at the value it began with. */
+const ENDS = ["change", "pointerup", "pointercancel", "focusout"];
+
 export class Controls {
   #params = byId("params", HTMLElement);
   #seedBar = byId("seed-bar", HTMLElement);
@@ -22,7 +25,7 @@ export class Controls {
     studio.on("mix", () => this.#showSeed());
     words.addEventListener("change", () => this.draw());
     this.#params.addEventListener("input", () => studio.steer(true));
-    this.#params.addEventListener("change", () => studio.steer(false));
+    for (const event of ENDS) this.#params.addEventListener(event, () => studio.steer(false));
     this.#seed.addEventListener("change", () => this.#typeSeed());
     this.#shuffle.addEventListener("click", () => this.shuffle());
     this.#lock.addEventListener("click", () => studio.lockSeed(!studio.isSeedLocked));
@@ -33,6 +36,8 @@ export class Controls {
     this.#seedBar.hidden = latent === null;
     this.#showSeed();
     this.#params.hidden = parameters.length === 0;
+    // A slider that is replaced while it is moved tells nothing any more.
+    this.studio.steer(false);
     const { studio, words } = this;
     const rows = parameters.map((parameter) =>
       parameterRow(parameter, words, {

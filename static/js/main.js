@@ -150,8 +150,8 @@ class Page {
   #resting = null;
 
   #encode() {
-    const { drawing, isSteering } = this.studio;
-    if (!isSteering || this.photo.camera.isOn) this.#resting = null;
+    const { drawing, isSteering, isStroking } = this.studio;
+    if (!isSteering || isStroking || this.photo.camera.isOn) this.#resting = null;
     else this.#resting ??= drawing.encode();
     return this.#resting ?? drawing.encode();
   }

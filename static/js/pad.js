@@ -74,7 +74,10 @@ export class Pad extends EventTarget {
       field.setPointerCapture(event.pointerId);
       this.#move(this.#pointOf(event));
     });
-    field.addEventListener("pointermove", (event) => field.hasPointerCapture(event.pointerId) && this.#move(this.#pointOf(event)));
+    field.addEventListener("pointermove", (event) => {
+      // The pointer stays captured when Escape or an undo ends the drag.
+      if (this.#from && field.hasPointerCapture(event.pointerId)) this.#move(this.#pointOf(event));
+    });
     field.addEventListener("pointerup", () => this.#keep());
     field.addEventListener("pointercancel", () => this.cancel());
     field.addEventListener("keydown", (event) => this.#key(event));
@@ -204,16 +207,18 @@ export class Pad extends EventTarget {
 
   #keep() {
     if (!this.#from) return;
-    // Unless an undo in the middle of the drag took the mix back.
-    if (this.studio.isSteering) this.#remember();
-    this.studio.keepMix();
     this.#from = null;
+    this.#remember();
+    this.studio.keepMix();
     this.draw();
   }
 
   /** Undo and redo bring the point back along with the mix. */
   #mixChanged() {
-    if (this.#from) return;
+    if (this.#from && this.studio.isSteering) return;
+    // An undo in the middle of a drag took the mix back, and ends the drag.
+    if (this.#from) this.#point = this.#from;
+    this.#from = null;
     this.#point = this.#points.get(mixText(this.studio.mix)) ?? this.#point;
     this.draw();
   }

@@ -38,8 +38,7 @@ export class Studio extends EventTarget {
   #preview = null;
   /** While a pad is moved: the mix before. @type {Mix | null} */
   #mixBefore = null;
-  /** Whether a slider or a pad is being moved. */
-  isSteering = false;
+  #isSliding = false;
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
 
@@ -94,6 +93,11 @@ export class Studio extends EventTarget {
     return this.#stroke !== null;
   }
 
+  /** Whether a slider or a pad is being moved. */
+  get isSteering() {
+    return this.#isSliding || this.#mixBefore !== null;
+  }
+
   get hasPreview() {
     return this.#preview !== null;
   }
@@ -138,6 +142,7 @@ export class Studio extends EventTarget {
 
   /** @param {Work} work */
   #setWork(work) {
+    this.steer(false);
     this.dropMix();
     this.dropPreview();
     this.cancelStroke();
@@ -287,7 +292,6 @@ export class Studio extends EventTarget {
    */
   showMix(mix) {
     this.#mixBefore ??= this.mix;
-    this.isSteering = true;
     this.#putMix(mix);
   }
 
@@ -297,28 +301,27 @@ export class Studio extends EventTarget {
     if (!this.#mixBefore) return;
     this.work.mix = this.#mixBefore;
     this.#mixBefore = null;
-    this.isSteering = false;
     this.takeMix(mix);
     this.#tell("change");
   }
 
-  /** Goes back to the mix from before the pad was moved. */
+  /** Goes back to the mix from before the pad was moved. @returns {boolean} whether it was */
   dropMix() {
     const before = this.#mixBefore;
-    if (!before) return;
+    if (!before) return false;
     this.#mixBefore = null;
-    this.isSteering = false;
     this.#putMix(before);
+    return true;
   }
 
   /**
    * Tells that a slider is being moved, or has come to rest: until then pictures are to come quickly rather than lossless.
-   * @param {boolean} isSteering
+   * @param {boolean} isSliding
    */
-  steer(isSteering) {
-    if (isSteering === this.isSteering) return;
-    this.isSteering = isSteering;
-    if (!isSteering) this.#tell("change");
+  steer(isSliding) {
+    if (isSliding === this.#isSliding) return;
+    this.#isSliding = isSliding;
+    if (!isSliding) this.#tell("change");
   }
 
   /**
@@ -546,9 +549,9 @@ export class Studio extends EventTarget {
     this.record("step.sample", this.isSeedLocked || this.style ? this.mix : plain(seed));
   }
 
-  /** @returns {{label: string} | null} what was undone, if only a preview */
+  /** @returns {{label: string} | null} what was undone, if only a preview or the move of a pad */
   undo() {
-    this.dropMix();
+    if (this.dropMix()) return { label: "step.variation" };
     const label = this.#preview;
     this.dropPreview();
     if (label !== null) return { label };

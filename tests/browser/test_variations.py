@@ -130,6 +130,26 @@ def test_parameters_change_the_result_and_the_strip(many: Studio) -> None:
     assert all(np.array_equal(many.variation(place), first) for place in range(1, 8))
 
 
+SLIDE = """() => {
+  const slider = document.querySelector("#params input[type=range]");
+  slider.value = slider.min;
+  slider.dispatchEvent(new Event("input", {bubbles: true}));
+}"""
+"""Moves a slider and, as some browsers do where it comes back to its first value, tells of no change at the end."""
+
+
+@pytest.mark.parametrize("end", ["pointerup", "pointercancel", "focusout", "redraw"])
+def test_slider_comes_to_rest_whatever_ends_its_move(many: Studio, end: str) -> None:
+    many.page.evaluate(SLIDE)
+    if end == "redraw":
+        many.page.click("#language")
+    else:
+        many.page.dispatch_event("#param-temperature", end, {"bubbles": True})
+    many.wait_for_strip()
+    first = many.variation(0)
+    assert np.array_equal(many.variation(7), first)
+
+
 def test_kept_variations_stay_when_others_are_shuffled(many: Studio) -> None:
     before = many.mixes()
     many.page.hover("[data-place='3']")
@@ -316,10 +336,32 @@ def test_escape_gives_the_picture_from_before_the_drag_back(pad: Studio) -> None
     pad.page.mouse.down()
     assert pad.page.input_value("#seed") != seed
     pad.press("Escape")
+    pad.page.mouse.move(*on_pad(pad, 0.3, 0.6), steps=3)
+    assert pad.page.input_value("#seed") == seed
     pad.page.mouse.up()
     assert pad.page.input_value("#seed") == seed
     assert is_same(pad.result(), before)
     assert not pad.is_enabled("#undo")
+
+
+def test_undo_in_the_middle_of_a_drag_takes_back_the_drag_alone(pad: Studio) -> None:
+    drag(pad, 0.8, 0.2)
+    first = pad.page.input_value("#seed")
+    drag(pad, 0.2, 0.2)
+    second = pad.page.input_value("#seed")
+    place = pad.page.get_attribute("#pad-field", "aria-valuetext")
+    pad.page.mouse.move(*on_pad(pad, 0.5, 0.9))
+    pad.page.mouse.down()
+    assert pad.page.input_value("#seed") != second
+    pad.press("Control+z")
+    assert pad.page.input_value("#seed") == second
+    assert pad.page.get_attribute("#pad-field", "aria-valuetext") == place
+    pad.page.mouse.move(*on_pad(pad, 0.4, 0.8), steps=3)
+    pad.page.mouse.up()
+    assert pad.page.input_value("#seed") == second
+    pad.press("Control+z")
+    assert pad.page.input_value("#seed") == first
+    assert pad.is_enabled("#undo")
 
 
 def test_corner_takes_another_variation_by_button(pad: Studio) -> None:
