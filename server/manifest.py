@@ -34,6 +34,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 STYLE_NAME: Final = "style"
 """What a picture is called whose style is wanted."""
 
+RESERVED_NAMES: Final = frozenset({"seed", "n", "params", "from", "mix", STYLE_NAME})
+"""Words of the API, which no input, parameter or latent may be called; docs/protocol.md lists them."""
+
 Translated = Annotated[dict[str, str], Field(min_length=1)]
 """A text by language code; `en` is always there (checked by `Manifest`)."""
 
@@ -309,7 +312,7 @@ class Manifest(_Strict):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"graph inputs must have distinct names; repeated: {', '.join(repeated)}.")
-        reserved = sorted({"seed", "n", "params", "from", "mix", STYLE_NAME} & set(names))
+        reserved = sorted(RESERVED_NAMES & set(names))
         if reserved:
             raise ValueError(f"the names {', '.join(reserved)} belong to the API; rename these inputs or parameters.")
         if self.inputs[0].optional:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from server.catalog import read_entry
-from server.manifest import FORMAT_VERSION, FlexibleSize, Manifest, OutputLine, Size, Tiling
+from server.manifest import FORMAT_VERSION, RESERVED_NAMES, FlexibleSize, Manifest, OutputLine, Size, Tiling
 from tests.server import models
 
 PAST = sorted((Path(__file__).parents[1] / "data").glob("manifest-format-*.json"))
@@ -140,11 +140,20 @@ def test_a_width_is_a_number(tmp_path: Path) -> None:
         Manifest.model_validate(document)
 
 
-def test_words_of_the_api_are_no_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["seed", "n", "params", "from", "mix", "style"])
+@pytest.mark.parametrize("part", ["parameters", "inputs"])
+def test_words_of_the_api_are_no_names(tmp_path: Path, part: str, name: str) -> None:
     document = line_document(tmp_path, line=None)
-    document["parameters"][0]["name"] = "from"
-    with pytest.raises(ValidationError, match="the names from belong to the API"):
+    document[part][0]["name"] = name
+    with pytest.raises(ValidationError, match=f"the names {name} belong to the API; rename these inputs or parameters"):
         Manifest.model_validate(document)
+
+
+def test_the_protocol_lists_the_words_of_the_api() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    listed = re.search(r"none of them a word of the API: ([^.]*?)\s+are reserved", text)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) == RESERVED_NAMES
 
 
 def test_sizes_are_bounded() -> None:
