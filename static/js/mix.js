@@ -13,6 +13,10 @@ export const MAX_SEED = 2 ** 32 - 1;
 const MAX_TERMS = 16;
 /** Of the largest weight; a term below changes no picture that anybody could tell. */
 const LEAST_SHARE = 0.004;
+/** The heaviest weight that the server takes. */
+const MAX_WEIGHT = 1e6;
+/** Where the heaviest is lighter, the decimals of the lightest would not do. */
+const MIN_HEAVIEST = 0.05;
 /** Decimals of a weight as text. */
 const DIGITS = 4;
 /** How much of a variation its neighbours keep, and how much of a new seed they take: together they have the length of one. */
@@ -108,7 +112,18 @@ export function parseMix(text) {
   if (terms.length > MAX_TERMS || terms.some((term) => term === null)) return null;
   const mix = merge(/** @type {Term[]} */ (terms));
   if (!mix.length) return null;
-  return mix.length === 1 ? [{ what: mix[0].what, weight: 1 }] : mix;
+  return mix.length === 1 ? [{ what: mix[0].what, weight: 1 }] : writable(mix);
+}
+
+/**
+ * The same mix with weights that its text can tell and the server takes.
+ * @param {Mix} mix - the heaviest first
+ * @returns {Mix}
+ */
+function writable(mix) {
+  const heaviest = mix[0].weight;
+  const isWritable = heaviest >= MIN_HEAVIEST && heaviest <= MAX_WEIGHT;
+  return rounded(isWritable ? mix : mix.map(({ what, weight }) => ({ what, weight: weight / heaviest })));
 }
 
 /**
@@ -120,6 +135,8 @@ function parseTerm(text) {
   if (!found) return null;
   const what = found[1] === "style" ? "style" : Number(found[1]);
   const weight = Number(found[2] ?? 1);
+  // Even the sum of as many has to be a number.
+  if (!Number.isFinite(weight * MAX_TERMS)) return null;
   return what !== "style" && what > MAX_SEED ? null : { what, weight };
 }
 

@@ -50,14 +50,36 @@ def seeds(*numbers: int | str) -> list[Terms]:
         ("7,7,12", "7:2,12:1"),
         ("style:.5,4294967295:1", "4294967295:1,style:0.5"),
         ("7:1,12:0", "7"),
+        ("1:0.00001,2:0.00001", "1:1,2:1"),
+        ("1:0.01,2:0.0001", "1:1,2:0.01"),
+        ("1:0.05,2:0.0003", "1:0.05,2:0.0003"),
+        ("1:1000000,2:500000", "1:1000000,2:500000"),
+        ("1:600000,1:600000,2:600000", "1:1,2:0.5"),
+        (f"1:1{'0' * 30},2:2{'0' * 30}", "2:1,1:0.5"),
     ],
 )
 def test_mix_is_read_and_written_in_one_way(call: Call, text: str, canonical: str) -> None:
-    assert call('const {parseMix, mixText} = await use("mix"); return mixText(parseMix(a[0]));', text) == canonical
+    read = 'const {parseMix, mixText} = await use("mix"); return mixText(parseMix(a[0]));'
+    assert call(read, text) == canonical
+    assert call(read, canonical) == canonical
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "7:", "7:-1", "7:0", "4294967296", "1.5", "7;8", "styles", "7:1e999", ",".join(map(str, range(17)))]
+    "text",
+    [
+        "",
+        "x",
+        "7:",
+        "7:-1",
+        "7:0",
+        "4294967296",
+        "1.5",
+        "7;8",
+        "styles",
+        "7:1e999",
+        f"7:{'9' * 400},8:1",
+        ",".join(map(str, range(17))),
+    ],
 )
 def test_what_is_no_mix_is_refused(call: Call, text: str) -> None:
     assert call('return (await use("mix")).parseMix(a[0]);', text) is None
