@@ -1,6 +1,6 @@
 /** The places of the strip: which variation is in each, and which are kept. It knows mixes only, no pictures and no page. */
 
-import { hasStyle, mixText } from "./mix.js";
+import { hasStyle } from "./mix.js";
 
 /** @typedef {import("./types").Mix} Mix */
 /** @typedef {{mix: Mix, isKept: boolean}} Place */
@@ -54,16 +54,6 @@ export class Places extends EventTarget {
     const { mix, isKept } = this.all[k];
     this.all[k] = { mix, isKept: !isKept };
     this.#tell();
-  }
-
-  /**
-   * The first place that has the mix.
-   * @param {Mix} mix
-   * @returns {number} -1 where none has
-   */
-  find(mix) {
-    const text = mixText(mix);
-    return this.all.findIndex((place) => mixText(place.mix) === text);
   }
 
   #tell() {
