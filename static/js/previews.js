@@ -32,6 +32,8 @@ export class Previews extends EventTarget {
   #round = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** When a server that was busy may be asked again, as `performance.now()` counts. */
+  #notBefore = 0;
 
   /**
    * @param {object} parts
@@ -101,7 +103,8 @@ export class Previews extends EventTarget {
   /** @param {number} ms */
   #wait(ms) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void (this.isDue() && this.#isLacking && this.#run()), ms);
+    const rest = Math.max(ms, this.#notBefore - performance.now());
+    this.#timer = setTimeout(() => void (this.isDue() && this.#isLacking && this.#run()), rest);
   }
 
   get #isLacking() {
@@ -162,10 +165,13 @@ export class Previews extends EventTarget {
   #failed(error) {
     this.stop();
     if (error instanceof ApiError && BUSY.includes(error.problem.status)) {
-      this.#wait((error.problem.retryAfter ?? 1) * 1000 * (1 + Math.random() / 2));
+      this.#notBefore = performance.now() + (error.problem.retryAfter ?? 1) * 1000 * (1 + Math.random() / 2);
+      this.#wait(0);
     } else {
+      this.#isUnsure = false;
       this.dispatchEvent(new CustomEvent("problem", { detail: error }));
     }
+    this.#tell();
   }
 
   #prune() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,34 @@ def test_busy_server_is_asked_again_and_other_trouble_is_told(open_studio: OpenS
     assert not studio.page.locator(".toast").count()
     status = 500
     studio.page.wait_for_selector(".toast:has-text('went wrong')")
+    # Nothing is to come, so nothing pulses.
+    studio.page.wait_for_selector("#strip-row[aria-busy='false']")
     studio.page.unroute("**/translate/**")
     studio.stroke((40, 60), (200, 60))
     studio.wait_for_strip()
     # The browser itself logs the answers.
     assert all("status of 50" in text for text in watch.complaints)
+    watch.complaints.clear()
+
+
+def test_busy_server_is_left_alone_as_long_as_it_wants_whatever_is_done(open_studio: OpenStudio, watch: Watch) -> None:
+    studio = open_studio("demo-lines")
+    times: list[float] = []
+
+    def refuse(route: Route) -> None:
+        times.append(time.monotonic())
+        route.fulfill(status=503, headers={"Retry-After": "3"}, json={"status": 503, "code": "internal", "title": ""})
+
+    studio.page.route("**/translate/**", refuse)
+    studio.page.click("#vary")
+    studio.wait_until(lambda: len(times) >= 2)
+    studio.page.wait_for_timeout(300)
+    already = len(times)
+    studio.page.click("#strip-shuffle")
+    studio.stroke((40, 60), (200, 60))
+    studio.settle()
+    studio.wait_until(lambda: len(times) > already)
+    assert times[already] - times[0] >= 3
     watch.complaints.clear()
 
 
