@@ -214,7 +214,7 @@ export class PhotoSurface {
 }
 
 /** @param {import("./types").ImageInput} input @returns {string} CSS colour */
-function paperOf({ background }) {
+export function paperOf({ background }) {
   const [red, green = red, blue = red] = background;
   return `rgb(${red}, ${green}, ${blue})`;
 }

@@ -108,7 +108,7 @@ async function restoreChoice({ mix, style }, { encode }) {
 async function restoreStyle({ picture, name }, input) {
   const blob = typeof picture === "string" ? dataUrlToBlob(picture) : null;
   const title = typeof name === "string" ? name : "";
-  const restored = blob && (await StylePicture.open(blob, title, input).catch(() => null));
+  const restored = blob && (await StylePicture.restore(blob, title, input).catch(() => null));
   if (!restored) throw new ProjectError("project.style", { value: picture });
   return restored;
 }

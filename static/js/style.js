@@ -3,6 +3,7 @@
 import { croppedSize, wholeCrop } from "./cropgeometry.js";
 import { workingSize } from "./geometry.js";
 import { Photo } from "./photo.js";
+import { paperOf } from "./photosurface.js";
 import { toDataUrl, toFile } from "./png.js";
 
 /** @typedef {import("./types").ImageInput} ImageInput */
@@ -11,6 +12,8 @@ import { toDataUrl, toFile } from "./png.js";
 const QUALITY = 0.92;
 /** Of models that read any size, pixels. */
 const USUAL_SIDE = 256;
+/** A file for every frame to carry; what `open` makes has a tenth of it. */
+const MAX_BYTES = 2 ** 19;
 
 export class StylePicture {
   /**
@@ -25,19 +28,32 @@ export class StylePicture {
   }
 
   /**
+   * Writes the file anew whatever it is: a photo's own may tell where it was taken.
    * @param {Blob} blob
    * @param {string} name
    * @param {ImageInput} input - what the model reads styles as
    * @throws {import("./photo.js").PhotoError}
    */
   static async open(blob, name, input) {
-    const photo = await Photo.openFor(input, blob, name);
-    const size = workingSize(input.size, USUAL_SIDE);
-    const canvas = draw(photo, size);
-    // Out of a project file it comes as it was made: written anew it would be another style.
-    const isMade = photo.type === "image/jpeg" && photo.size.width === size.width && photo.size.height === size.height;
-    const file = isMade ? blob : await toFile(canvas, "image/jpeg", QUALITY);
+    const { canvas } = await read(blob, name, input);
+    const file = await toFile(canvas, "image/jpeg", QUALITY);
     return new StylePicture(name, canvas, new Uint8Array(await file.arrayBuffer()));
+  }
+
+  /**
+   * Out of a project file, as `toLayer` wrote it: written anew it would be another style, unless the model reads another size by now.
+   * @param {Blob} blob
+   * @param {string} name
+   * @param {ImageInput} input - what the model reads styles as
+   * @returns {Promise<StylePicture | null>} null where the file is too large to be one of ours
+   * @throws {import("./photo.js").PhotoError}
+   */
+  static async restore(blob, name, input) {
+    if (blob.size > MAX_BYTES) return null;
+    const { photo, canvas } = await read(blob, name, input);
+    const isMade = photo.type === "image/jpeg" && photo.size.width === canvas.width && photo.size.height === canvas.height;
+    if (!isMade) return StylePicture.open(blob, name, input);
+    return new StylePicture(name, canvas, new Uint8Array(await blob.arrayBuffer()));
   }
 
   /** For a project file. */
@@ -47,15 +63,26 @@ export class StylePicture {
 }
 
 /**
+ * @param {Blob} blob
+ * @param {string} name
+ * @param {ImageInput} input
+ */
+async function read(blob, name, input) {
+  const photo = await Photo.openFor(input, blob, name);
+  return { photo, canvas: draw(photo, workingSize(input.size, USUAL_SIDE), paperOf(input)) };
+}
+
+/**
  * The middle of a photo, filling the size: no border may lend its colour to the style.
  * @param {Photo} photo
  * @param {import("./types").Size} size
+ * @param {string} paper - CSS colour of what is transparent
  */
-function draw(photo, size) {
+function draw(photo, size, paper) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [size.width, size.height];
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.fillStyle = "#fff";
+  context.fillStyle = paper;
   context.fillRect(0, 0, size.width, size.height);
   photo.draw(context, middleOf(photo, size), { x: 0, y: 0, ...size });
   return canvas;

@@ -32,7 +32,7 @@ export class StyleChip {
     this.words = words;
     this.notices = notices;
     this.refuse = refuse;
-    studio.on("work", () => this.draw());
+    studio.on("work", () => this.#workChanged());
     studio.on("style", () => this.#show());
     words.addEventListener("change", () => this.draw());
     byId("style-choose", HTMLButtonElement).addEventListener("click", () => this.#chooser.click());
@@ -44,6 +44,12 @@ export class StyleChip {
   /** Whether the model takes a style. */
   get isOffered() {
     return Boolean(this.studio.manifest.encode);
+  }
+
+  #workChanged() {
+    // What is still being fetched was for the work before.
+    this.#turn++;
+    this.draw();
   }
 
   draw() {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from playwright.sync_api import Route
 
 from tests.browser.conftest import OpenStudio
 from tests.browser.studio import Pixels, Studio, decode, png
@@ -107,6 +111,55 @@ def test_frames_carry_a_small_copy_of_the_middle(open_studio: OpenStudio) -> Non
     assert (pixels[:, :, 0] - pixels[:, :, 1]).mean() > 40
 
 
+def test_own_photo_is_sent_without_what_else_is_in_its_file(many: Studio) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x010E] = "taken at home"
+    Image.fromarray(stripes(RED, BLUE)).save(buffer, "JPEG", exif=exif)
+    assert b"taken at home" in buffer.getvalue()
+    many.drop("home.jpg", buffer.getvalue(), "image/jpeg", target="#style-slot")
+    many.page.wait_for_selector("#style-slot[data-state=filled]")
+    picture = json.loads(many.save("project"))["style"]["picture"]
+    sent = base64.b64decode(picture.partition(",")[2])
+    assert decode(sent).shape == (256, 256, 3)
+    assert b"taken at home" not in sent
+
+
+def test_transparent_parts_of_a_style_are_the_background_of_its_input(many: Studio) -> None:
+    pixel = many.page.evaluate(
+        """async () => {
+          const {StylePicture} = await import("/static/js/style.js");
+          const empty = new OffscreenCanvas(32, 32);
+          empty.getContext("2d");
+          const blob = await empty.convertToBlob();
+          const input = {kind: "photo", channels: 3, size: {width: 32, height: 32}, background: [10, 200, 30]};
+          const {canvas} = await StylePicture.open(blob, "", input);
+          return [...canvas.getContext("2d").getImageData(5, 5, 1, 1).data];
+        }"""
+    )
+    assert pixel == [10, 200, 30, 255]
+
+
+def test_sample_that_comes_after_the_model_was_changed_is_no_style(many: Studio) -> None:
+    held: list[Route] = []
+    is_held = True
+    many.page.route("**/samples/**", lambda route: held.append(route) if is_held else route.continue_())
+    many.page.click("#style-open")
+    many.page.click("[data-style-sample='1']")
+    many.wait_until(lambda: len(held) > 0)
+    is_held = False
+    many.press("Escape")
+    many.page.click("#model-button")
+    many.page.click("[data-model=demo-lines]")
+    many.wait("location.search.includes('demo-lines')")
+    many.settle()
+    many.press("Control+z")
+    many.wait("location.search.includes('demo-many')")
+    for route in held:
+        route.continue_()
+    many.page.wait_for_timeout(800)
+    assert many.page.get_attribute("#style-slot", "data-state") == "optional"
+
+
 def test_seeds_and_the_strip_vary_the_style(many: Studio) -> None:
     many.open_strip()
     many.page.hover("[data-place='0']")
@@ -165,7 +218,9 @@ def test_full_size_and_project_carry_the_style(many: Studio) -> None:
 def test_project_with_a_broken_style_is_refused(many: Studio) -> None:
     take_style(many, stripes(RED, BLUE))
     project = json.loads(many.save("project"))
-    for broken in ({"style": {"picture": "data:image/png;base64,AAAA"}}, {"style": None}):
+    large = base64.b64encode(png(np.random.default_rng(1).integers(0, 256, (512, 512, 3), np.uint8))).decode()
+    pictures = ("data:image/png;base64,AAAA", f"data:image/png;base64,{large}")
+    for broken in (*({"style": {"picture": picture}} for picture in pictures), {"style": None}):
         many.open("broken.inkwash", json.dumps(project | broken).encode(), "application/json")
         many.page.wait_for_selector(".toast:has-text('style picture')")
         many.page.locator(".toast").evaluate_all("all => all.forEach((one) => one.remove())")
