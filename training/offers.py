@@ -76,7 +76,7 @@ def offers(trained: TrainedRun, evaluation: Evaluation, model_id: str | None = N
         family=config.family,
         config=_published_config(trained, data),
         seen_images=trained.images,
-        prepare=trained.info.prepare and f"{trained.info.prepare} --out {data}",
+        prepare=trained.info.prepare and _preparation_of_pairs(trained.info.prepare, data),
         weaknesses=PAIR_WEAKNESSES if trained.info.recipe == PAIRS else None,
         tile_overlap=config.tile_overlap,
     )
@@ -111,6 +111,11 @@ def _directions(trained: TrainedRun, info: UnpairedInfo, evaluation: Evaluation,
         figures = tuple(figures for figures in evaluation.figures if figures.name == way)
         own_evaluation = evaluation.model_copy(update={"figures": figures})
         yield Offer(exportable, _inputs(dataset, source), labelling, own_evaluation, _own_drawings(info, source))
+
+
+def _preparation_of_pairs(command: str, data: str) -> str:
+    """A build has a folder of its own, which configurations name; a recipe writes where it is told to."""
+    return command if " dataset build " in command else f"{command} --out {data}"
 
 
 def _preparation(info: UnpairedInfo, data: str) -> str:

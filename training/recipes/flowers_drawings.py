@@ -10,8 +10,8 @@ from training.recipes.recipe import Drawing, Subject
 
 Tint = tuple[int, int, int]
 
-YELLOW, PINK, VIOLET, RED, WHITE, ORANGE, GREEN = (
-    (244, 200, 40), (232, 96, 160), (124, 84, 190), (204, 36, 44), (244, 242, 238), (238, 132, 40), (84, 130, 60),
+YELLOW, PINK, VIOLET, RED, ORANGE = (
+    (244, 200, 40), (232, 96, 160), (124, 84, 190), (204, 36, 44), (238, 132, 40),
 )  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
         ("Daisy", "ひなぎく", _daisy, ()),
         ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _petals_of(5, 62, PINK, YELLOW)),
         ("Violet five-petalled flower", "紫の五弁花", _five_petals, _petals_of(5, 62, VIOLET, YELLOW)),
-        ("Tulip", "チューリップ", _tulip, (Dab(128, 90, 12, RED), Dab(126, 200, 5, GREEN))),
+        ("Tulip", "チューリップ", _tulip, (Dab(128, 90, 12, RED),)),
         ("Poppy", "ポピー", _poppy, ()),
         ("Orange daisy", "オレンジのひなぎく", _daisy, _petals_of(12, 70, ORANGE, (96, 58, 30))),
     )
@@ -72,8 +72,6 @@ def _tulip() -> list[Stroke]:
         with_corners(cup, (3, 4, 5, 6, 7)),
         curve([(106, 68), (100, 104), (112, 150)]), curve([(150, 68), (156, 104), (144, 150)]),
         curve([(123, 152), (121, 198), (122, 244)]), curve([(133, 152), (132, 198), (132, 244)]),
-        with_corners([(122, 232), (92, 210), (72, 164), (104, 190), (122, 214)], (2,)),
-        with_corners([(132, 236), (166, 208), (182, 168), (152, 190), (132, 220)], (2,)),
     ]  # fmt: skip
 
 
