@@ -290,6 +290,9 @@ class CinnConfig(SamplerConfig):
     dense_keep: int = Field(default=8, ge=1, description="Channels of the coarsest level that are coupled as one vector.")
     clamp: float = Field(default=1.5, gt=0, le=4, description="A coupling scales by exp(+-this) at most.")
     noise: float = Field(default=0.05, ge=0, le=1, description="Gaussian noise on what the flow learns, about 1 in size.")
+    detail_temperature: float = Field(
+        default=0.4, gt=0, le=1.2, description="Default of the second served parameter, which scales all but the coarsest."
+    )
 
     @model_validator(mode="after")
     def _check_levels(self) -> CinnConfig:

@@ -24,6 +24,7 @@ from training.trained import open_trained
 
 GRAY = "gray"
 TEMPERATURE = "temperature"
+"""What names of parameters end in that scale a latent or a part of it; all are asked at one value."""
 
 
 class EntrantError(ValueError):
@@ -62,7 +63,7 @@ class Entrant:
     def at(self, temperature: float) -> Exportable:
         """Its graph with another default temperature, where it has one."""
         parameters = tuple(
-            replace(parameter, default=temperature) if parameter.name == TEMPERATURE else parameter
+            replace(parameter, default=temperature) if parameter.name.endswith(TEMPERATURE) else parameter
             for parameter in self.exportable.parameters
         )
         return replace(self.exportable, parameters=parameters)

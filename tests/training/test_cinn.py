@@ -281,8 +281,8 @@ def test_style_encoder_gives_the_colours_back(tiny_config: BuildConfig, fabric: 
     with torch.no_grad():
         latent = exportable.encoder(photo)
         maps, vector = network.condition(luma_of(picture))
-        default = exportable.parameters[0].default
-        found = network.flow.inverse(latent * default, maps, vector)
+        overall, detail = (parameter.default for parameter in exportable.parameters)
+        found = network.flow.inverse(network.with_scaled_detail(latent * overall, detail), maps, vector)
     torch.testing.assert_close(found, network.values_of(picture), rtol=0, atol=1e-4)
 
 

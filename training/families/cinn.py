@@ -18,10 +18,9 @@ from torch.optim import Optimizer
 from training.colorspace import luma_of, shrink
 from training.config import CinnConfig, FlowTarget, TrainConfig
 from training.descent import Objective
-from training.encoding import decode_picture, encode_picture
+from training.encoding import decode_picture, encode_inputs, encode_picture
 from training.families.averaged import Averaged
 from training.families.chroma import (
-    ServedSampler,
     chroma_of,
     condition_network,
     guess_loss,
@@ -30,7 +29,7 @@ from training.families.chroma import (
     require_dividing,
     temperature,
 )
-from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
+from training.families.protocol import Batch, DataForm, Exportable, LatentSpec, ParameterSpec
 from training.networks.flow import ConditionalFlow, FlowLevel
 from training.source import SourceSpec
 
@@ -75,9 +74,10 @@ class ConditionalInvertible:
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> Tensor:
-        """One sample of each at the default temperature, uint8 (N, H, W, C)."""
-        source = batch["source"]
-        latent = torch.randn(len(source), self._average.latent_size, device=source.device) * self._options.temperature
+        """One sample of each at the default temperatures, uint8 (N, H, W, C)."""
+        source, options = batch["source"], self._options
+        latent = torch.randn(len(source), self._average.latent_size, device=source.device) * options.temperature
+        latent = self._average.with_scaled_detail(latent, options.detail_temperature)
         with self._fabric.autocast():
             picture = self._average.sample(latent, source)
         return decode_picture(picture)
@@ -97,15 +97,15 @@ class ConditionalInvertible:
         self._learner.start_from(own)
 
     def exportables(self, *, averaged: bool = True) -> Mapping[str, Exportable]:
-        network, default = self._learner.served(averaged=averaged), self._options.temperature
+        network, options = self._learner.served(averaged=averaged), self._options
         return {
             "": Exportable(
-                ServedSampler(network, self._source),
+                ServedFlow(network, self._source),
                 tuple(spec.name for spec in self._source.inputs),
                 latent=LatentSpec(shape=(network.latent_size,), distribution="normal"),
                 compose="chroma" if network.is_chroma else "replace",
-                parameters=(temperature(default),),
-                encoder=StyleEncoder(network, default) if network.is_chroma else None,
+                parameters=(temperature(options.temperature), detail_temperature(options.detail_temperature)),
+                encoder=StyleEncoder(network, options) if network.is_chroma else None,
             )
         }
 
@@ -181,6 +181,11 @@ class CinnNetwork(nn.Module):
             return shrink(target.float(), self._factor)
         return chroma_of(target, self._factor)
 
+    def with_scaled_detail(self, latent: Tensor, scale: Tensor | float) -> Tensor:
+        """All but the coarsest part of a latent (N, latent_size) times `scale`."""
+        fine = self.latent_size - self.flow.coarse_size
+        return torch.cat([latent[:, :fine] * scale, latent[:, fine:]], dim=1)
+
     def sample(self, latent: Tensor, source: Tensor) -> Tensor:
         """The picture of a latent, at the source's size where it is chroma: (N, 1 or 3, H, W) in [-1, 1]."""
         maps, vector = self.condition(shrink(source, self._condition_factor))
@@ -201,17 +206,47 @@ def _require_fitting(options: CinnConfig, source: SourceSpec, size: int) -> None
     require_dividing(options, "cinn", size)
 
 
-class StyleEncoder(nn.Module):
-    """The second served graph: a photo in colour to the latent that gives its colours back at the default temperature."""
+def detail_temperature(default: float) -> ParameterSpec:
+    """What all of the latent but its coarsest part is multiplied by, on top."""
+    return ParameterSpec(
+        name="detail_temperature",
+        min=0.0,
+        max=1.2,
+        step=0.05,
+        default=default,
+        title={"en": "Detail", "ja": "細部の変化"},
+        help={
+            "en": "How much chance has a say in small things. Low gives calm surfaces, 1 all that was learned.",
+            "ja": "細かい部分のばらつき。小さいほど面がなめらかに、1 で学習したままの変化になります。",
+        },
+    )
 
-    def __init__(self, network: CinnNetwork, temperature: float) -> None:
+
+class ServedFlow(nn.Module):
+    """The served graph: inputs in bytes, a latent and two temperatures to a picture in bytes."""
+
+    def __init__(self, network: CinnNetwork, source: SourceSpec) -> None:
         super().__init__()
         self.network = network
-        self._temperature = temperature
+        self._source = source
+
+    def forward(self, *given: Tensor) -> Tensor:
+        """Images uint8 (N, H, W, C), latent (N, latent_size), temperatures (N, 1). Result: uint8 (N, H, W, 1 or 3)."""
+        *images, latent, overall, detail = given
+        scaled = self.network.with_scaled_detail(latent * overall, detail)
+        return decode_picture(self.network.sample(scaled, encode_inputs(images, self._source)))
+
+
+class StyleEncoder(nn.Module):
+    """The second served graph: a photo in colour to the latent that gives its colours back at the default temperatures."""
+
+    def __init__(self, network: CinnNetwork, options: CinnConfig) -> None:
+        super().__init__()
+        self.network = network
+        self._temperature, self._detail = options.temperature, options.detail_temperature
 
     def forward(self, style: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) to (N, latent_size)."""
         picture = encode_picture(style)
         latent, _, _ = self.network(self.network.values_of(picture), luma_of(picture))
-        found: Tensor = latent / self._temperature
-        return found
+        return self.network.with_scaled_detail(latent / self._temperature, 1 / self._detail)

@@ -62,6 +62,8 @@ class ConditionalFlow(nn.Module):
         _require_fitting(channels, side, levels, dense)
         self.channels, self.side = channels, side
         self.latent_size = channels * side * side
+        # At the end of the latent: what the coarsest wavelets and the coupled whole leave.
+        self.coarse_size = levels[-1].keep * (side // 2 ** len(levels)) ** 2
         self._keep = [*(level.keep for level in levels), dense.keep]
         self.sides = [side // 2 ** (depth + 1) for depth in range(len(levels))]
         seeds = iter(np.random.SeedSequence(seed).generate_state(256))
