@@ -5,8 +5,6 @@ PYTHON ?= python3
 VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 8000
-# Processes that `make test` runs side by side, a file of tests each at a time.
-JOBS ?= 2
 # Extra arguments of the command that a target ends in: `make test ARGS='-k palette'`, `make bench ARGS=--quick`.
 ARGS ?=
 # The address of a package index with PyTorch's CPU builds. On Linux the default index has only builds that bring CUDA (several
@@ -34,7 +32,7 @@ serve-gpu: $(GPU_VENV)/.installed-gpu ## the same on an NVIDIA GPU; refuses to s
 	INKWASH_DEVICE=cuda exec $(GPU_VENV)/bin/inkwash serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-test browser ## install what the tests need and run all but the slow and the GPU-only ones
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 test-slow: $(VENV)/.installed-test browser ## run the slow tests
 	$(BIN)/python -m pytest -m 'slow and not gpu' $(ARGS)
