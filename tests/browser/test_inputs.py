@@ -118,11 +118,12 @@ def test_missing_input_is_asked_for_and_nothing_is_sent_without_it(open_studio: 
     page.wait_for_selector("html[data-ready]")
     studio.settle()
     assert page.is_hidden("#needs")
-    frames = len(sent)
     page.click("[data-input=relief] .input-remove")
     assert page.is_visible("#needs")
     assert page.inner_text("#needs-text") == "Still needed for a picture: Relief."
     assert state(studio, "relief") == "required"
+    page.wait_for_timeout(300)  # for what was on its way
+    frames = len(sent)
     studio.stroke((40, 40), (200, 40))
     studio.settle()
     page.wait_for_timeout(300)
