@@ -328,7 +328,9 @@ export class LiveLoop extends EventTarget {
     this.#land();
     const socket = this.#socket;
     this.#socket = null;
-    socket?.close();
+    // Browsers complain of a socket that is closed before it is open.
+    if (socket?.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket?.close();
   }
 
   /** Opens a connection that the server closed because it was idle. */
