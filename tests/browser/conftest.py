@@ -89,10 +89,15 @@ class Server:
 
 @dataclass
 class Watch:
-    """What a page complained about and where it went; a test that expects trouble empties `complaints`."""
+    """What a page complained about, less what its test expects at any time, and where it went."""
 
     complaints: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
     hosts: set[str] = field(default_factory=set)
+
+    def expect(self, *fragments: str) -> None:
+        """From now on, what holds one of these texts is no complaint: the browser itself logs each failed request."""
+        self.expected += fragments
 
     def attach(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -101,7 +106,7 @@ class Watch:
         page.on("websocket", lambda websocket: self.hosts.add(urlsplit(websocket.url).netloc))
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and not any(fragment in message.text for fragment in self.expected):
             self.complaints.append(message.text)
 
     def _note_request(self, request: Request) -> None:

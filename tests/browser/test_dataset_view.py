@@ -343,6 +343,7 @@ def test_apply_can_be_thought_better_of(preview: Preview) -> None:
 
 
 def test_set_that_was_built_anew_meanwhile_is_told(preview: Preview, watch: Watch) -> None:
+    watch.expect("status of 409")
     names = preview.names
     preview.press("x")
     preview.wait_struck(names[0])
@@ -352,10 +353,10 @@ def test_set_that_was_built_anew_meanwhile_is_told(preview: Preview, watch: Watc
     preview.wait(lambda: preview.page.locator(".toast").count() == 1)
     assert "Nothing was changed: The data set has changed since this page was opened; reload" in preview.text(".toast")
     assert len(preview.names) == PAIRS
-    watch.complaints.clear()
 
 
 def test_strike_that_cannot_be_saved_is_told_and_taken_back(preview: Preview, watch: Watch) -> None:
+    watch.expect("status of 500")
     (preview.build / "struck.txt").mkdir()
     preview.press("x")
     preview.wait(lambda: preview.page.locator(".toast").count() == 1)
@@ -363,15 +364,14 @@ def test_strike_that_cannot_be_saved_is_told_and_taken_back(preview: Preview, wa
     assert "cannot be written" in preview.text(".toast")
     assert preview.text("#counts") == f"{PAIRS} pairs, 0 struck"
     assert preview.page.is_disabled("#undo")
-    watch.complaints.clear()
 
 
 def test_preview_that_was_stopped_is_told(preview: Preview, watch: Watch) -> None:
+    watch.expect("ERR_FAILED")
     preview.page.route("**/strikes", lambda route: route.abort())
     preview.press("x")
     preview.wait(lambda: preview.page.locator(".toast").count() == 1)
     assert "Start `inkwash-train dataset view` again" in preview.text(".toast")
-    watch.complaints.clear()
 
 
 # --- other pages
@@ -391,7 +391,7 @@ ATTACK = """async ([url, id]) => {
 }"""
 
 
-def test_page_of_another_origin_can_neither_read_nor_strike(preview: Preview, watch: Watch) -> None:
+def test_page_of_another_origin_can_neither_read_nor_strike(preview: Preview) -> None:
     """Such as one of another port, which a browser counts to the same site."""
     first, second = preview.names[:2]
     page = preview.page.context.new_page()
@@ -403,7 +403,6 @@ def test_page_of_another_origin_can_neither_read_nor_strike(preview: Preview, wa
     assert read_struck(preview.build) == frozenset()
     assert page.evaluate(ATTACK, [preview.server.url, second]) == [415, 200, "read", "shown"]
     assert read_struck(preview.build) == {second}
-    watch.complaints.clear()
 
 
 # --- many pairs, accessibility

@@ -305,6 +305,7 @@ def test_models_of_drawings_have_no_gallery(open_studio: OpenStudio) -> None:
 
 
 def test_busy_server_is_asked_again_for_the_full_size(photo: Studio, watch: Watch) -> None:
+    watch.expect("status of 429")
     asked: list[str] = []
     wait_full(photo)
 
@@ -319,10 +320,10 @@ def test_busy_server_is_asked_again_for_the_full_size(photo: Studio, watch: Watc
     photo.page.route("**/translate/**", refuse_once)
     open_photo(photo, png(WIDE))
     assert len(asked) == 2
-    watch.complaints.clear()
 
 
 def test_photo_too_large_for_the_server_is_sent_smaller(photo: Studio, watch: Watch) -> None:
+    watch.expect("status of 413")
     sizes: list[int] = []
     wait_full(photo)
 
@@ -340,7 +341,6 @@ def test_photo_too_large_for_the_server_is_sent_smaller(photo: Studio, watch: Wa
     assert sizes[0] == 640 * 480
     assert sizes[-1] <= 640 * 480 / 3 + 1
     assert "smaller" in photo.page.inner_text("#full-state")
-    watch.complaints.clear()
 
 
 # --- the large view

@@ -302,12 +302,12 @@ def test_a_photo_without_lines_is_told(lines: Studio) -> None:
 
 
 @pytest.fixture
-def tolerant(open_studio: OpenStudio, watch: Watch) -> Iterator[Studio]:
+def tolerant(open_studio: OpenStudio, watch: Watch) -> Studio:
     """A page whose browser complains of a failed request, as it should."""
+    watch.expect("Failed to load resource")
     studio = open_studio("demo-lines")
     studio.clear()
-    yield studio
-    watch.complaints = [text for text in watch.complaints if "Failed to load resource" not in text]
+    return studio
 
 
 def test_trouble_is_told_and_can_be_tried_again(tolerant: Studio) -> None:
