@@ -6,11 +6,16 @@ cannot learn a usual colour, only to take up the dab. A share of samples has no 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from training.config import HintConfig
+
+REGIONS_MAX = 3  # regions that get a colour of their own in one recoloured picture
+WHITE = 0.9  # what is brighter than this in all of RGB, in [-1, 1], may be paper
 
 _YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
@@ -26,37 +31,63 @@ class HintSampler:
         n, device = len(target), target.device
         hinted = torch.rand(n, generator=generator) >= self._config.none_share
         recolored = hinted & (torch.rand(n, generator=generator) < self._config.recolor_share)
-        centers = _foreground_points(target, self._config.max_dabs, generator)  # (N, K, 2) rows and columns
-        new_target = self._recolor(target, centers[:, 0], generator)
+        paper = _paper(target)
+        centers = _points(paper, self._config.max_dabs, generator)  # (N, K, 2) rows and columns
+        regions = torch.randint(1, min(REGIONS_MAX, self._config.max_dabs) + 1, (n,), generator=generator)
+        new_target = self._recolor(target, paper, centers, torch.where(recolored, regions, 0), generator)
         target = torch.where(recolored.to(device).reshape(-1, 1, 1, 1), new_target, target)
         counts = torch.ceil(torch.rand(n, generator=generator).square() * self._config.max_dabs).long()
-        counts = torch.where(hinted, counts.clamp(min=1), 0)
+        counts = counts.maximum(torch.where(recolored, regions, 1))  # every new colour is asked for by a dab
+        counts = torch.where(hinted, counts, 0)
         used = (torch.arange(self._config.max_dabs).reshape(1, -1) < counts.reshape(-1, 1)).to(device)
         return target, _paint(target, centers, used, generator)
 
-    def _recolor(self, target: Tensor, points: Tensor, generator: torch.Generator) -> Tensor:
-        """One region a picture gets another colour, or the whole picture turns its hue."""
+    def _recolor(self, target: Tensor, paper: Tensor, centers: Tensor, regions: Tensor, generator: torch.Generator) -> Tensor:
+        """What lies at the first `regions` (N,) of the `centers` (N, K, 2) gets another colour; or the whole hue turns."""
         n, device = len(target), target.device
         turned = _turn_hue(target, torch.rand(n, generator=generator).to(device) * (2 * torch.pi))
-        region = _recolor_region(target, points, torch.rand(n, 3, generator=generator).to(device) * 2 - 1)
-        whole = (torch.rand(n, generator=generator) < 0.3).to(device).reshape(-1, 1, 1, 1)
-        return torch.where(whole, turned, region)
+        result = target
+        for index in range(min(REGIONS_MAX, centers.shape[1])):
+            moved = _recolor_region(result, centers[:, index], _colors(n, generator).to(device), paper)
+            result = torch.where((index < regions).to(device).reshape(-1, 1, 1, 1), moved, result)
+        # Few: where no dab lies, a turned hue can only be guessed, and guesses come out gray.
+        whole = (torch.rand(n, generator=generator) < 0.1).to(device).reshape(-1, 1, 1, 1)
+        return torch.where(whole, turned, result)
 
 
-def _foreground_points(target: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Random pixels, mostly off the white paper: (N, count, 2) on the target's device. The first always lies on the picture."""
-    n, _, height, width = target.shape
-    small = F.avg_pool2d(target, 4)
-    colored = (small.amin(dim=1) < 0.94).flatten(1).float().cpu()
-    weights = colored + 1e-6
+def _colors(count: int, generator: torch.Generator) -> Tensor:
+    """Colours as people choose them, (N, 3) in [-1, 1]: of any hue, vivid more often than pale, seldom black."""
+    hue, saturation, value = torch.rand(3, count, 1, generator=generator)
+    saturation, value = saturation.sqrt(), 0.2 + 0.8 * value.sqrt()
+    sector = (torch.tensor([5.0, 3.0, 1.0]) + hue * 6) % 6
+    channels: Tensor = value - value * saturation * torch.minimum(sector, 4 - sector).clamp(0, 1)
+    return channels * 2 - 1
+
+
+def _paper(image: Tensor) -> Tensor:
+    """What of the pictures is paper, (N, 1, H, W): white that reaches the border. White within a thing is the thing's."""
+    white = (image.amin(dim=1) > WHITE).cpu().numpy()
+    paper = np.zeros_like(white)
+    for index, mask in enumerate(white):
+        labels, _ = ndimage.label(mask)
+        border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        paper[index] = np.isin(labels, border[border > 0])
+    return torch.from_numpy(paper).to(image.device)[:, None]
+
+
+def _points(paper: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Random pixels, mostly off the paper (N, 1, H, W): (N, count, 2) on its device. The first always lies on the picture."""
+    n, _, height, width = paper.shape
+    picture = (F.avg_pool2d(paper.float(), 4) < 0.5).flatten(1).float().cpu()
+    weights = picture + 1e-6
     first = torch.multinomial(weights, 1, replacement=True, generator=generator)
-    weights = colored + 0.12 * colored.mean(dim=1, keepdim=True) + 1e-6  # about one dab in ten lies on paper
+    weights = picture + 0.12 * picture.mean(dim=1, keepdim=True) + 1e-6  # about one dab in ten lies on paper
     rest = torch.multinomial(weights, count - 1, replacement=True, generator=generator) if count > 1 else first[:, :0]
     cells = torch.cat([first, rest], dim=1)
     offsets = torch.rand(n, count, 2, generator=generator) * 4
     rows, columns = cells // (width // 4), cells % (width // 4)
     points = torch.stack([rows * 4, columns * 4], dim=-1) + offsets
-    return points.clamp(max=min(height, width) - 1).to(target.device)
+    return points.clamp(max=min(height, width) - 1).to(paper.device)
 
 
 def _colors_at(image: Tensor, points: Tensor) -> Tensor:
@@ -82,15 +113,17 @@ def _turn_hue(image: Tensor, angle: Tensor) -> Tensor:
     return torch.einsum("nij,njhw->nihw", matrix, image).clamp(-1, 1)
 
 
-def _recolor_region(image: Tensor, points: Tensor, color: Tensor) -> Tensor:
+def _recolor_region(image: Tensor, points: Tensor, color: Tensor, paper: Tensor) -> Tensor:
     """Moves the colours like that at `points` (N, 2) to `color` (N, 3); shading stays, since differences are kept.
 
-    Near white nothing moves: the paper would change with it.
+    `paper` (N, 1, H, W) stays what it is, so that white things can be coloured and the ground around them is not.
     """
     old = _colors_at(image, points[:, None])[:, 0][:, :, None, None]  # (N, 3, 1, 1)
-    color = torch.where(old[:, :, 0, 0].amin(dim=1, keepdim=True) > 0.8, old[:, :, 0, 0], color)
+    at_point = points.long()
+    on_paper = paper[torch.arange(len(image), device=image.device), 0, at_point[:, 0], at_point[:, 1]]
     distance = (image - old).square().sum(dim=1, keepdim=True)
     membership = torch.exp(-distance / 0.32)  # sigma 0.4 in [-1, 1], wide enough for shades of the colour
+    membership = membership.masked_fill(paper | on_paper[:, None, None, None], 0.0)
     return (image + membership * (color[:, :, None, None] - old)).clamp(-1, 1)
 
 

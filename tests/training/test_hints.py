@@ -79,6 +79,38 @@ def test_a_recoloured_picture_has_a_dab_of_its_new_colour() -> None:
     assert (touched | ~has_moved).all()
 
 
+def test_every_new_colour_is_asked_for_by_a_dab() -> None:
+    """A picture of four fields: what moved has a dab within it, unless it had come to look like another field."""
+    corner = [(row, column) for row in (8, 32) for column in (8, 32)]
+    targets = torch.ones(64, 3, 64, 64)
+    for (row, column), color in zip(
+        corner, ([-0.8, -0.8, 0.8], [0.8, -0.8, -0.8], [-0.8, 0.8, -0.8], [0.8, 0.8, -0.8]), strict=True
+    ):
+        targets[:, :, row : row + 24, column : column + 24] = torch.tensor(color).reshape(3, 1, 1)
+    config = HintConfig(enabled=True, none_share=0.0, recolor_share=1.0, max_dabs=12)
+    new_targets, hints = HintSampler(config)(targets.clone(), torch.Generator().manual_seed(5))
+    moved = (new_targets - targets).abs().amax(dim=1) > 0.5
+    fields = [(slice(None), slice(row, row + 24), slice(column, column + 24)) for row, column in corner]
+    counts = torch.stack([moved[field].flatten(1).float().mean(dim=1) > 0.5 for field in fields])  # (4, N)
+    dabbed = torch.stack([(hints[:, 3][field] > 0).flatten(1).any(dim=1) for field in fields])
+    one_hue_turned = counts.sum(dim=0) == 4  # the whole picture
+    assert (counts.sum(dim=0) > 1).sum() > 10  # several colours in one picture
+    assert one_hue_turned.sum() < 20
+    asked = counts & ~one_hue_turned
+    assert (asked & dabbed).sum() >= 0.9 * asked.sum()
+
+
+def test_white_things_can_be_coloured_and_paper_cannot() -> None:
+    targets = torch.ones(64, 3, 64, 64)
+    targets[:, :, 12:52, 12:52] = -0.6  # a dark frame
+    targets[:, :, 15:49, 15:49] = 1.0  # around white
+    config = HintConfig(enabled=True, none_share=0.0, recolor_share=1.0, max_dabs=12)
+    new_targets, _ = HintSampler(config)(targets, torch.Generator().manual_seed(6))
+    moved = (new_targets - targets).abs().amax(dim=1) > 0.1
+    assert not moved[:, :12].any()
+    assert moved[:, 15:49, 15:49].flatten(1).all(dim=1).sum() > 8
+
+
 def test_same_seed_gives_the_same_hints() -> None:
     assert torch.equal(_draw(3)[2], _draw(3)[2])
     assert not torch.equal(_draw(3)[2], _draw(4)[2])
