@@ -211,7 +211,7 @@ function connectSaving(page) {
  */
 async function save(page, what) {
   const { studio } = page;
-  const name = `${studio.manifest.id}-${mixName(studio.mix)}`;
+  const name = `${studio.manifest.id}-${mixName(studio.choice.mix)}`;
   try {
     if (what === "project") saveFile(await page.saveProject(), `${name}.inkwash`);
     else if (what === "drawing") saveFile(await drawingPng(page), `${name}-drawing.png`);

@@ -21,14 +21,15 @@ export class Controls {
   constructor(studio, words) {
     this.studio = studio;
     this.words = words;
+    const { choice } = studio;
     studio.on("work", () => this.draw());
-    studio.on("mix", () => this.#showSeed());
+    for (const event of /** @type {const} */ (["mix", "lock"])) choice.on(event, () => this.#showSeed());
     words.addEventListener("change", () => this.draw());
-    this.#params.addEventListener("input", () => studio.steer(true));
-    for (const event of ENDS) this.#params.addEventListener(event, () => studio.steer(false));
+    this.#params.addEventListener("input", () => choice.steer(true));
+    for (const event of ENDS) this.#params.addEventListener(event, () => choice.steer(false));
     this.#seed.addEventListener("change", () => this.#typeSeed());
     this.#shuffle.addEventListener("click", () => this.shuffle());
-    this.#lock.addEventListener("click", () => studio.lockSeed(!studio.isSeedLocked));
+    this.#lock.addEventListener("click", () => choice.lock(!choice.isLocked));
   }
 
   draw() {
@@ -37,13 +38,13 @@ export class Controls {
     this.#showSeed();
     this.#params.hidden = parameters.length === 0;
     // A slider that is replaced while it is moved tells nothing any more.
-    this.studio.steer(false);
-    const { studio, words } = this;
+    const { choice } = this.studio;
+    choice.steer(false);
     const rows = parameters.map((parameter) =>
-      parameterRow(parameter, words, {
+      parameterRow(parameter, this.words, {
         id: `param-${parameter.name}`,
-        get: () => studio.params[parameter.name],
-        set: (value) => studio.setParam(parameter.name, value),
+        get: () => choice.params[parameter.name],
+        set: (value) => choice.setParam(parameter.name, value),
       }),
     );
     this.#params.replaceChildren(...rows);
@@ -51,21 +52,23 @@ export class Controls {
 
   /** Another seed, unless it is locked. */
   shuffle() {
-    if (!this.studio.isSeedLocked && this.studio.manifest.latent) this.studio.setMix(this.studio.variation());
+    const { manifest, choice } = this.studio;
+    if (!choice.isLocked && manifest.latent) choice.set(choice.variation());
   }
 
   #showSeed() {
-    this.#seed.value = mixText(this.studio.mix);
-    this.#seed.title = seedOf(this.studio.mix) === null ? this.#seed.value : "";
-    this.#lock.setAttribute("aria-pressed", String(this.studio.isSeedLocked));
-    this.#shuffle.disabled = this.studio.isSeedLocked;
+    const { mix, isLocked } = this.studio.choice;
+    this.#seed.value = mixText(mix);
+    this.#seed.title = seedOf(mix) === null ? this.#seed.value : "";
+    this.#lock.setAttribute("aria-pressed", String(isLocked));
+    this.#shuffle.disabled = isLocked;
   }
 
   #typeSeed() {
-    const { studio } = this;
+    const { choice } = this.studio;
     const mix = parseMix(this.#seed.value.trim());
     const seed = mix && seedOf(mix);
-    if (!mix || (hasStyle(mix) && !studio.style)) this.#showSeed();
-    else studio.setMix(seed === null ? mix : studio.variation(seed));
+    if (!mix || (hasStyle(mix) && !choice.style)) this.#showSeed();
+    else choice.set(seed === null ? mix : choice.variation(seed));
   }
 }

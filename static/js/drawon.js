@@ -3,7 +3,6 @@
 import { previewUrl } from "./api.js";
 import { byId, make } from "./dom.js";
 import { workingSize } from "./geometry.js";
-import { withoutStyle } from "./mix.js";
 import { Tracer, shownParameters } from "./tracer.js";
 import { newWork } from "./work.js";
 
@@ -80,7 +79,8 @@ export class DrawOn {
    * @returns {Promise<import("./work.js").Work | null>} an own drawing of the model; null when there is no photo any more
    */
   async #lines(model) {
-    const { manifest, params, drawing, mix, isSeedLocked } = this.studio;
+    const { manifest, drawing, choice } = this.studio;
+    const { params } = choice;
     const photo = await drawing.photo?.render(MAX_PIXELS);
     if (!photo) return null;
     const [input] = model.inputs;
@@ -88,7 +88,7 @@ export class DrawOn {
     const given = Object.fromEntries(shownParameters(manifest).map(({ name }) => [name, params[name]]));
     const coverage = await tracer.trace(given);
     const work = newWork(model);
-    if (isSeedLocked) work.mix = withoutStyle(mix) ?? work.mix;
+    choice.carryTo(work);
     work.drawing.paint("line")?.loadCoverage(coverage);
     work.drawing.commit();
     return work;

@@ -61,7 +61,7 @@ class Page {
       open: (model) => new WebSocket(api.liveUrl(model)),
       capture: () => this.#captureLive(),
       isStroking: () => this.studio.isStroking,
-      isSteering: () => this.studio.isSteering,
+      isSteering: () => this.studio.choice.isSteering,
       probe: api.probe,
     });
     this.controls = new Controls(this.studio, words);
@@ -142,7 +142,7 @@ class Page {
    */
   async capture(type) {
     this.#requireInputs();
-    const { latent, params } = this.studio;
+    const { latent, params } = this.studio.choice;
     return { inputs: await this.#encode(), ...latent, params, type };
   }
 
@@ -150,8 +150,8 @@ class Page {
   #resting = null;
 
   #encode() {
-    const { drawing, isSteering, isStroking } = this.studio;
-    if (!isSteering || isStroking || this.photo.camera.isOn) this.#resting = null;
+    const { drawing, choice, isStroking } = this.studio;
+    if (!choice.isSteering || isStroking || this.photo.camera.isOn) this.#resting = null;
     else this.#resting ??= drawing.encode();
     return this.#resting ?? drawing.encode();
   }
@@ -165,14 +165,14 @@ class Page {
   /** While things move, pictures need not be lossless. @returns {Promise<Request | null>} null while an input is missing */
   async #captureLive() {
     if (this.studio.drawing.missing.length) return null;
-    const isMoving = this.studio.isStroking || this.studio.isSteering || this.photo.camera.isOn;
+    const isMoving = this.studio.isStroking || this.studio.choice.isSteering || this.photo.camera.isOn;
     return this.capture(isMoving ? "image/jpeg" : "image/png");
   }
 
   /** What variations are made of. @returns {Promise<Request | null>} null while an input is missing */
   async #captureSource() {
     if (this.studio.drawing.missing.length) return null;
-    return { ...(await this.capture("image/jpeg")), style: this.studio.style?.bytes ?? null };
+    return { ...(await this.capture("image/jpeg")), style: this.studio.choice.style?.bytes ?? null };
   }
 
   #showWork() {
@@ -326,7 +326,7 @@ class Page {
   #showExample(example) {
     this.#sample = example.k;
     this.#shown = this.#came;
-    if (!this.studio.isSeedLocked && !this.studio.style) this.result.show(example.result, null);
+    if (!this.studio.choice.outlastsSamples) this.result.show(example.result, null);
     this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(example.title) }));
   }
 

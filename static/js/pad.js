@@ -36,15 +36,15 @@ export class Pad extends EventTarget {
 
   /**
    * @param {object} parts
-   * @param {import("./studio.js").Studio} parts.studio
+   * @param {import("./choice.js").Choice} parts.choice
    * @param {import("./words.js").Words} parts.words
    * @param {import("./notices.js").Notices} parts.notices
    * @param {import("./places.js").Places} parts.places
    * @param {import("./previews.js").Previews} parts.previews
    */
-  constructor({ studio, words, notices, places, previews }) {
+  constructor({ choice, words, notices, places, previews }) {
     super();
-    this.studio = studio;
+    this.choice = choice;
     this.words = words;
     this.notices = notices;
     this.places = places;
@@ -52,7 +52,7 @@ export class Pad extends EventTarget {
     this.#button.addEventListener("click", () => this.#setOpen(!this.isOpen));
     this.#corners.forEach((corner, k) => this.#listenToCorner(corner, k));
     this.#listenToField();
-    studio.on("mix", () => this.#mixChanged());
+    choice.on("mix", () => this.#mixChanged());
   }
 
   /** @param {HTMLButtonElement} corner @param {number} k */
@@ -142,7 +142,7 @@ export class Pad extends EventTarget {
     if (this.#from) {
       this.#point = this.#from;
       this.#from = null;
-      this.studio.dropMix();
+      this.choice.drop();
     }
     this.draw();
     return was;
@@ -191,16 +191,16 @@ export class Pad extends EventTarget {
 
   /** @param {Point} point */
   #move(point) {
-    const { distribution } = this.studio;
+    const { choice } = this;
     this.#from ??= this.#point;
     this.#point = point;
-    const mix = blend(this.corners, cornerShares(point, distribution), distribution);
-    this.studio.showMix(mix);
+    const mix = blend(this.corners, cornerShares(point, choice.distribution), choice.distribution);
+    choice.show(mix);
     this.draw();
   }
 
   #remember() {
-    this.#points.set(mixText(this.studio.mix), this.#point);
+    this.#points.set(mixText(this.choice.mix), this.#point);
     const [oldest] = this.#points.keys();
     if (this.#points.size > REMEMBERED) this.#points.delete(oldest);
   }
@@ -209,17 +209,17 @@ export class Pad extends EventTarget {
     if (!this.#from) return;
     this.#from = null;
     this.#remember();
-    this.studio.keepMix();
+    this.choice.keep();
     this.draw();
   }
 
   /** Undo and redo bring the point back along with the mix. */
   #mixChanged() {
-    if (this.#from && this.studio.isSteering) return;
+    if (this.#from && this.choice.isMixing) return;
     // An undo in the middle of a drag took the mix back, and ends the drag.
     if (this.#from) this.#point = this.#from;
     this.#from = null;
-    this.#point = this.#points.get(mixText(this.studio.mix)) ?? this.#point;
+    this.#point = this.#points.get(mixText(this.choice.mix)) ?? this.#point;
     this.draw();
   }
 
@@ -232,7 +232,7 @@ export class Pad extends EventTarget {
     this.#knob.style.left = `${x * 100}%`;
     this.#knob.style.top = `${y * 100}%`;
     // Elsewhere the picture on show is none of this pad's.
-    this.#knob.dataset.on = String(this.#from !== null || this.#points.has(mixText(this.studio.mix)));
+    this.#knob.dataset.on = String(this.#from !== null || this.#points.has(mixText(this.choice.mix)));
     const percent = (/** @type {number} */ share) => this.words.number(share * 100);
     this.#field.setAttribute("aria-valuenow", String(Math.round(x * 100)));
     this.#field.setAttribute("aria-valuetext", this.words.t("pad.value", { across: percent(x), down: percent(y) }));

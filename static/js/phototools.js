@@ -103,7 +103,7 @@ export class PhotoTools {
   }
 
   get #isDue() {
-    return this.#canTranslate && !this.camera.isOn && !this.crop.isOpen && !this.studio.isSteering && this.page.live.isSettled;
+    return this.#canTranslate && !this.camera.isOn && !this.crop.isOpen && !this.studio.choice.isSteering && this.page.live.isSettled;
   }
 
   get #canTranslate() {
@@ -181,7 +181,8 @@ export class PhotoTools {
   async #translate(type, signal) {
     const shown = this.#shown;
     if (!shown) throw new Error("There is no photo to translate.");
-    const { manifest, latent, params, drawing } = this.studio;
+    const { manifest, drawing } = this.studio;
+    const { latent, params } = this.studio.choice;
     if (drawing.missing.length) throw new MissingInputError(drawing.missing);
     const others = await drawing.encodeOthers();
     return translatePhoto(shown.photo, shown.crop, { model: manifest.id, ...latent, params, type, others }, signal);
@@ -273,8 +274,9 @@ export class PhotoTools {
   /** @param {string} type */
   async #save(type) {
     try {
-      const { manifest, mix } = this.studio;
-      saveFile(await this.picture(type), `${manifest.id}-${mixName(mix)}.${type === "image/png" ? "png" : "jpg"}`);
+      const { manifest, choice } = this.studio;
+      const name = `${manifest.id}-${mixName(choice.mix)}`;
+      saveFile(await this.picture(type), `${name}.${type === "image/png" ? "png" : "jpg"}`);
     } catch (error) {
       this.page.fail(error);
     }
@@ -295,7 +297,8 @@ export class PhotoTools {
    * @returns {Promise<Finished>}
    */
   async #work(file, signal, preview) {
-    const { manifest, latent, params, drawing } = this.studio;
+    const { manifest, drawing } = this.studio;
+    const { latent, params } = this.studio.choice;
     const photo = await this.open(file);
     preview(photo.thumbnail(THUMBNAIL));
     const missing = drawing.missing.filter((input) => input !== drawing.main.input);

@@ -42,7 +42,8 @@ export class ProjectError extends Error {
  */
 export async function writeProject(studio) {
   const layers = await studio.drawing.toLayers();
-  const { manifest, mix, style, params } = studio;
+  const { manifest } = studio;
+  const { mix, style, params } = studio.choice;
   // Who knows seeds only, as older pages do, still opens it.
   const chosen = { seed: mainSeed(mix), ...(seedOf(mix) === null && { mix: mixText(mix) }), ...(style && { style: await style.toLayer() }) };
   const project = { format: "inkwash", version: VERSION, model: manifest.id, ...chosen, params, layers };

@@ -1,11 +1,12 @@
 /**
- * The state of the page: model, drawing, tool, colours, variation and history, and the rules by which they change. It tells of every
- * change by an event; it draws no interface and sends nothing.
+ * The state of the page: model, drawing, tool, colours and history, and the rules by which they change; what is chosen beside the sheet
+ * is `Choice`'s. It tells of every change by an event; it draws no interface and sends nothing.
  */
 
+import { Choice } from "./choice.js";
 import { clamp } from "./geometry.js";
 import { History } from "./history.js";
-import { MAX_SEED, STYLE, hasStyle, mainSeed, mixText, nearStyle, plain, randomSeed, withoutStyle } from "./mix.js";
+import { mixText, plain } from "./mix.js";
 import { TOOLS, inputOf, toolsFor } from "./tools.js";
 import { newWork, putPictures } from "./work.js";
 
@@ -16,7 +17,7 @@ import { newWork, putPictures } from "./work.js";
 /** @typedef {import("./types").Mix} Mix */
 /** @typedef {import("./work.js").Pictures} Pictures */
 /** @typedef {import("./work.js").Work} Work */
-/** @typedef {"work" | "tool" | "size" | "color" | "class" | "mix" | "style" | "params" | "change" | "stroke" | "frame" | "preview"} StudioEvent */
+/** @typedef {"work" | "tool" | "size" | "color" | "class" | "change" | "stroke" | "frame" | "preview"} StudioEvent */
 
 const RECENT_COLORS = 6;
 
@@ -27,7 +28,6 @@ export class Studio extends EventTarget {
   /** @type {string[]} */
   recentColors = [];
   classIndex = 0;
-  isSeedLocked = false;
   /** Tool from before the eyedropper, to go back to after picking. */
   #previousTool = "pen";
   /** @type {Map<string, number>} */
@@ -36,9 +36,6 @@ export class Studio extends EventTarget {
   #stroke = null;
   /** What is on show and is no step yet: the message key of the step that it would be. @type {string | null} */
   #preview = null;
-  /** While a pad is moved: the mix before. @type {Mix | null} */
-  #mixBefore = null;
-  #isSliding = false;
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
 
@@ -49,6 +46,8 @@ export class Studio extends EventTarget {
   constructor(manifest, pictures) {
     super();
     this.work = newWork(manifest);
+    this.choice = new Choice(this.work, this.history);
+    this.choice.on("change", () => this.#tell("change"));
     putPictures(this.drawing, pictures);
     this.drawing.commit();
     this.#adopt();
@@ -62,40 +61,8 @@ export class Studio extends EventTarget {
     return this.work.drawing;
   }
 
-  /** What the random input is made of. */
-  get mix() {
-    return this.work.mix;
-  }
-
-  /** The picture whose style may be a part of mixes. */
-  get style() {
-    return this.work.style;
-  }
-
-  /**
-   * Both as they go to the server: a style that the mix has no part of stays here, and a model without a latent, which takes no mix,
-   * gets the seed alone.
-   */
-  get latent() {
-    if (!this.manifest.latent) return { mix: plain(mainSeed(this.mix)), style: null };
-    return { mix: this.mix, style: hasStyle(this.mix) ? (this.style?.bytes ?? null) : null };
-  }
-
-  get distribution() {
-    return this.manifest.latent?.distribution ?? "";
-  }
-
-  get params() {
-    return this.work.params;
-  }
-
   get isStroking() {
     return this.#stroke !== null;
-  }
-
-  /** Whether a slider or a pad is being moved. */
-  get isSteering() {
-    return this.#isSliding || this.#mixBefore !== null;
   }
 
   get hasPreview() {
@@ -122,7 +89,7 @@ export class Studio extends EventTarget {
    */
   switchModel(manifest, pictures) {
     const after = newWork(manifest);
-    if (this.isSeedLocked) after.mix = withoutStyle(this.mix) ?? after.mix;
+    this.choice.carryTo(after);
     putPictures(after.drawing, pictures);
     after.drawing.commit();
     this.replaceWork("step.model", after);
@@ -142,10 +109,9 @@ export class Studio extends EventTarget {
 
   /** @param {Work} work */
   #setWork(work) {
-    this.steer(false);
-    this.dropMix();
     this.dropPreview();
     this.cancelStroke();
+    this.choice.adopt(work);
     this.work = work;
     this.#adopt();
     this.#tell("work");
@@ -219,119 +185,6 @@ export class Studio extends EventTarget {
     if (!this.drawing.labels || index >= this.drawing.labels.colors.length) return;
     this.classIndex = index;
     this.#tell("class");
-  }
-
-  /** @param {Mix} mix */
-  setMix(mix) {
-    this.dropMix();
-    this.#putMix(mix);
-  }
-
-  /** @param {Mix} mix */
-  #putMix(mix) {
-    this.work.mix = mix;
-    this.#tell("mix");
-    this.#tell("change");
-  }
-
-  /**
-   * What a seed stands for: itself, or a variation of the style that was chosen.
-   * @param {number} [seed]
-   * @returns {Mix}
-   */
-  variation(seed = randomSeed()) {
-    const whole = clamp(Math.floor(seed) || 0, 0, MAX_SEED);
-    return this.style ? nearStyle(whole, this.distribution) : plain(whole);
-  }
-
-  /** @param {boolean} isLocked */
-  lockSeed(isLocked) {
-    this.isSeedLocked = isLocked;
-    this.#tell("mix");
-  }
-
-  /**
-   * Takes a variation, as one undo step.
-   * @param {Mix} mix
-   */
-  takeMix(mix) {
-    this.dropMix();
-    if (mixText(mix) !== mixText(this.mix)) this.#choose("step.variation", { mix, style: this.style });
-  }
-
-  /**
-   * Takes a picture whose style is wanted, or none, as one undo step.
-   * @param {import("./style.js").StylePicture | null} style
-   */
-  takeStyle(style) {
-    this.dropMix();
-    const mix = style ? STYLE : (withoutStyle(this.mix) ?? plain(randomSeed()));
-    this.#choose(style ? "step.style" : "step.style_removed", { mix, style });
-  }
-
-  /**
-   * @param {string} label - message key
-   * @param {Pick<Work, "mix" | "style">} after
-   */
-  #choose(label, after) {
-    const { work } = this;
-    const before = { mix: work.mix, style: work.style };
-    const apply = (/** @type {Pick<Work, "mix" | "style">} */ chosen) => {
-      Object.assign(work, chosen);
-      this.#tell("style");
-      this.#tell("mix");
-      this.#tell("change");
-    };
-    this.history.push({ label, isBesideSheet: true, undo: () => apply(before), redo: () => apply(after) });
-    apply(after);
-  }
-
-  /**
-   * Shows a mix while a pad is moved; it is no step before `keepMix`.
-   * @param {Mix} mix
-   */
-  showMix(mix) {
-    this.#mixBefore ??= this.mix;
-    this.#putMix(mix);
-  }
-
-  /** Makes the mix on show a step. */
-  keepMix() {
-    const { mix } = this;
-    if (!this.#mixBefore) return;
-    this.work.mix = this.#mixBefore;
-    this.#mixBefore = null;
-    this.takeMix(mix);
-    this.#tell("change");
-  }
-
-  /** Goes back to the mix from before the pad was moved. @returns {boolean} whether it was */
-  dropMix() {
-    const before = this.#mixBefore;
-    if (!before) return false;
-    this.#mixBefore = null;
-    this.#putMix(before);
-    return true;
-  }
-
-  /**
-   * Tells that a slider is being moved, or has come to rest: until then pictures are to come quickly rather than lossless.
-   * @param {boolean} isSliding
-   */
-  steer(isSliding) {
-    if (isSliding === this.#isSliding) return;
-    this.#isSliding = isSliding;
-    if (!isSliding) this.#tell("change");
-  }
-
-  /**
-   * @param {string} name
-   * @param {number} value
-   */
-  setParam(name, value) {
-    this.work.params = { ...this.work.params, [name]: value };
-    this.#tell("params");
-    this.#tell("change");
   }
 
   /**
@@ -413,28 +266,23 @@ export class Studio extends EventTarget {
    * @param {string} label - message key
    * @param {Mix} [mix] - of a sample, taken over in the same step
    */
-  record(label, mix = this.mix) {
-    const before = this.mix;
+  record(label, mix = this.choice.mix) {
+    const before = this.choice.mix;
     const toggle = this.drawing.commit();
-    const { work } = this;
+    // A stroke has no part in the seed: one that was chosen after it stays when it is undone.
     const isOther = mixText(mix) !== mixText(before);
+    const apply = (/** @type {Mix} */ value) => {
+      if (isOther) this.choice.put(value);
+      this.#tell("change");
+    };
     if (toggle || isOther) {
-      const apply = (/** @type {Mix} */ value) => {
+      const change = (/** @type {Mix} */ value) => {
         toggle?.();
-        // A stroke has no part in the seed: one that was chosen after it stays when it is undone.
-        if (isOther) {
-          work.mix = value;
-          this.#tell("mix");
-        }
-        this.#tell("change");
+        apply(value);
       };
-      this.history.push({ label, undo: () => apply(before), redo: () => apply(mix) });
+      this.history.push({ label, undo: () => change(before), redo: () => change(mix) });
     }
-    if (isOther) {
-      work.mix = mix;
-      this.#tell("mix");
-    }
-    this.#tell("change");
+    apply(mix);
   }
 
   /**
@@ -546,12 +394,12 @@ export class Studio extends EventTarget {
     this.cancelStroke();
     for (const surface of this.drawing.surfaces) surface.clear();
     putPictures(this.drawing, pictures);
-    this.record("step.sample", this.isSeedLocked || this.style ? this.mix : plain(seed));
+    this.record("step.sample", this.choice.outlastsSamples ? this.choice.mix : plain(seed));
   }
 
   /** @returns {{label: string} | null} what was undone, if only a preview or the move of a pad */
   undo() {
-    if (this.dropMix()) return { label: "step.variation" };
+    if (this.choice.drop()) return { label: "step.variation" };
     const label = this.#preview;
     this.dropPreview();
     if (label !== null) return { label };
@@ -560,7 +408,7 @@ export class Studio extends EventTarget {
 
   /** @returns {{label: string} | null} what was redone */
   redo() {
-    this.dropMix();
+    this.choice.drop();
     this.dropPreview();
     return this.isStroking ? null : this.history.redo();
   }

@@ -33,7 +33,7 @@ export class StyleChip {
     this.notices = notices;
     this.refuse = refuse;
     studio.on("work", () => this.#workChanged());
-    studio.on("style", () => this.#show());
+    studio.choice.on("style", () => this.#show());
     words.addEventListener("change", () => this.draw());
     byId("style-choose", HTMLButtonElement).addEventListener("click", () => this.#chooser.click());
     this.#chooser.addEventListener("change", () => this.#fileChosen());
@@ -71,7 +71,7 @@ export class StyleChip {
   }
 
   #show() {
-    const { style } = this.studio;
+    const { style } = this.studio.choice;
     this.#slot.dataset.state = style ? "filled" : "optional";
     this.#thumb.replaceChildren(style?.canvas ?? icon("drop"));
     this.#title.textContent = this.words.t(style ? "style.of" : "style.take");
@@ -112,7 +112,7 @@ export class StyleChip {
     try {
       const style = await StylePicture.open(file, name, work.manifest.encode.input);
       if (turn !== this.#turn || work !== this.studio.work) return;
-      this.studio.takeStyle(style);
+      this.studio.choice.takeStyle(style);
       this.notices.announce(this.words.t("style.taken", { name }));
     } catch (error) {
       if (turn === this.#turn) this.refuse(error, name);
@@ -121,7 +121,7 @@ export class StyleChip {
 
   remove() {
     this.#turn++;
-    this.studio.takeStyle(null);
+    this.studio.choice.takeStyle(null);
     this.#open.focus();
     this.notices.announce(this.words.t("style.removed"));
   }

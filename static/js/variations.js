@@ -44,8 +44,8 @@ export class Variations {
     this.places = new Places();
     this.previews = new Previews({ wanted: () => this.#wanted, capture, ask, isDue: () => this.#isDue });
     const act = (/** @type {import("./strip.js").StripAction} */ action, /** @type {number} */ k) => this.#act(action, k);
-    this.strip = new Strip({ places: this.places, previews: this.previews, words, current: () => studio.mix, act });
-    this.pad = new Pad({ studio, words, notices, places: this.places, previews: this.previews });
+    this.strip = new Strip({ places: this.places, previews: this.previews, words, current: () => studio.choice.mix, act });
+    this.pad = new Pad({ choice: studio.choice, words, notices, places: this.places, previews: this.previews });
     this.#listen();
     this.#setOpen(readPreference("variations") === "open");
     this.#workChanged();
@@ -57,8 +57,8 @@ export class Variations {
     this.#shuffle.addEventListener("click", () => this.shuffle());
     this.#section.addEventListener("keydown", (event) => this.#key(event));
     studio.on("work", () => this.#workChanged());
-    studio.on("style", () => this.#styleChanged());
-    studio.on("mix", () => this.strip.draw());
+    studio.choice.on("style", () => this.#styleChanged());
+    studio.choice.on("mix", () => this.strip.draw());
     for (const event of /** @type {const} */ (["change", "frame"])) studio.on(event, () => this.#drawingChanged());
     live.addEventListener("state", () => live.isSettled && previews.settled());
     previews.addEventListener("change", () => this.draw());
@@ -80,8 +80,8 @@ export class Variations {
   }
 
   get #isDue() {
-    const { isStroking, isSteering } = this.studio;
-    return this.isShown && this.live.isSettled && !isStroking && !isSteering && !this.isBusy();
+    const { isStroking, choice } = this.studio;
+    return this.isShown && this.live.isSettled && !isStroking && !choice.isSteering && !this.isBusy();
   }
 
   toggle() {
@@ -101,7 +101,7 @@ export class Variations {
 
   /** Other variations in all places that are not kept. */
   shuffle() {
-    this.places.refill(() => this.studio.variation());
+    this.places.refill(() => this.studio.choice.variation());
     this.notices.announce(this.words.t("strip.shuffled"));
   }
 
@@ -113,13 +113,13 @@ export class Variations {
     const { mix } = this.places.all[k];
     if (action === "keep") this.places.toggle(k);
     else if (action === "more") this.#showNeighbours(k);
-    else if (!this.pad.assign(mix)) this.studio.takeMix(mix);
+    else if (!this.pad.assign(mix)) this.studio.choice.take(mix);
   }
 
   /** Fills the other places with variations that are near one. @param {number} k */
   #showNeighbours(k) {
     const { mix } = this.places.all[k];
-    this.places.refill(() => near(mix, randomSeed(), this.studio.distribution), k);
+    this.places.refill(() => near(mix, randomSeed(), this.studio.choice.distribution), k);
     this.notices.announce(this.words.t("strip.more_shown", { number: k + 1 }));
   }
 
@@ -130,17 +130,17 @@ export class Variations {
       this.#model = id;
       previews.clear();
       this.pad.reset();
-      places.reset(() => studio.variation());
+      places.reset(() => studio.choice.variation());
     }
     this.#styleChanged();
   }
 
   #styleChanged() {
-    const { style } = this.studio;
+    const { style } = this.studio.choice;
     if (style === this.#style) return;
     this.#style = style;
     this.pad.restyle(style !== null);
-    this.places.restyle(() => this.studio.variation(), style !== null);
+    this.places.restyle(() => this.studio.choice.variation(), style !== null);
   }
 
   #drawingChanged() {
