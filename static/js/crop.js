@@ -57,8 +57,7 @@ export class CropMode {
     this.view = view;
     this.#listenToFrame();
     this.#listenToBar();
-    studio.history.addEventListener("change", () => this.close());
-    studio.on("work", () => this.close());
+    studio.on("preview", () => studio.hasPreview || this.#close());
     words.addEventListener("change", () => this.isOpen && this.#show());
     new ResizeObserver(() => this.isOpen && this.#show()).observe(this.#sheet);
   }
@@ -78,6 +77,7 @@ export class CropMode {
     this.#toolBefore = toolBefore;
     this.view.reset();
     this.#setAspect("free");
+    this.studio.preview("step.crop", () => {});
     this.#toggle(true);
     this.#show();
     /** @type {HTMLElement} */ (this.#frame.querySelector("[data-handle=move]")).focus({ preventScroll: true });
@@ -89,28 +89,18 @@ export class CropMode {
     const { photo } = this.studio.drawing;
     const before = photo?.committedCrop;
     if (photo?.shown && before) this.studio.drawing.followCrop(before, photo.shown.crop, photo.shown.photo.size);
-    this.#toggle(false);
-    this.studio.record("step.crop");
-    this.#goBack();
+    this.studio.keepPreview();
   }
 
   /** Goes back to how it was. */
   cancel() {
-    if (!this.isOpen) return;
-    this.#toggle(false);
-    this.studio.drawing.reset();
-    this.studio.previewChanged();
-    this.#goBack();
+    if (this.isOpen) this.studio.dropPreview();
   }
 
-  /** Something else happened to the drawing, so there is nothing left to keep or take back. */
-  close() {
+  /** What was chosen has become a step, or was dropped. */
+  #close() {
     if (!this.isOpen) return;
     this.#toggle(false);
-    this.#goBack();
-  }
-
-  #goBack() {
     this.studio.setTool(this.#toolBefore);
     this.#sheet.focus({ preventScroll: true });
   }
@@ -172,7 +162,8 @@ export class CropMode {
   /** @param {(crop: Crop, photo: geometry.Extent) => Crop} change */
   #apply(change) {
     const shown = this.#shown;
-    if (!shown) return;
+    // In some browsers a slider that is hidden while it is held tells of moves all the same.
+    if (!shown || !this.isOpen) return;
     const changed = change(shown.crop, shown.photo.size);
     // Turned by a quarter, a frame of a kept shape has its other shape.
     if (this.#aspect === "original" && changed.turns % 2 !== shown.crop.turns % 2) this.#setAspect("original");

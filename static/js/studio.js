@@ -392,24 +392,38 @@ export class Studio extends EventTarget {
   loadSample(pictures, seed) {
     this.dropPreview();
     this.cancelStroke();
+    this.choice.drop();
     for (const surface of this.drawing.surfaces) surface.clear();
     putPictures(this.drawing, pictures);
     this.record("step.sample", this.choice.outlastsSamples ? this.choice.mix : plain(seed));
   }
 
-  /** @returns {{label: string} | null} what was undone, if only a preview or the move of a pad */
+  /**
+   * Takes back what is going on, else the last step. The move of a slider is no step: it goes on, and what was done before it waits.
+   * @returns {{label: string} | null} what was undone
+   */
   undo() {
-    if (this.choice.drop()) return { label: "step.variation" };
+    const label = this.#dropUnfinished();
+    if (label !== null) return { label };
+    return this.choice.isSteering ? null : this.history.undo();
+  }
+
+  /** @returns {string | null} message key of the step that it would have been */
+  #dropUnfinished() {
+    const step = this.#stroke?.step;
+    this.cancelStroke();
+    if (step) return step;
+    if (this.choice.drop()) return "step.variation";
     const label = this.#preview;
     this.dropPreview();
-    if (label !== null) return { label };
-    return this.isStroking ? null : this.history.undo();
+    return label;
   }
 
   /** @returns {{label: string} | null} what was redone */
   redo() {
-    this.choice.drop();
+    // Nothing comes after what is still being made.
+    if (this.isStroking || this.choice.isSteering) return null;
     this.dropPreview();
-    return this.isStroking ? null : this.history.redo();
+    return this.history.redo();
   }
 }
