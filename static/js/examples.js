@@ -60,7 +60,7 @@ export class Examples {
    */
   #button(k, isGallery) {
     const name = this.words.pick(this.studio.manifest.samples[k].title);
-    const button = this.#opener(k, "example", this.#pictures(k));
+    const button = this.#opener(k, "example thumbnail", this.#pictures(k));
     button.dataset.sample = String(k);
     button.title = name;
     return isGallery ? make("figure", { class: "example-figure" }, [button, make("figcaption", {}, [name])]) : button;

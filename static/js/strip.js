@@ -41,7 +41,7 @@ export class Strip {
   /** @param {number} k */
   #make(k) {
     const canvas = make("canvas", { "aria-hidden": "true" });
-    const take = make("button", { type: "button", class: "variation-take", draggable: "true" }, [canvas]);
+    const take = make("button", { type: "button", class: "variation-take thumbnail", draggable: "true" }, [canvas]);
     const keep = make("button", { type: "button", class: "variation-button variation-keep" }, [icon("unlock"), icon("lock")]);
     const more = make("button", { type: "button", class: "variation-button variation-more" }, [icon("branch")]);
     const root = make("div", { class: "variation", role: "group", "data-place": String(k) }, [take, keep, more]);

@@ -64,7 +64,7 @@ export class StyleChip {
     const { id, samples } = this.studio.manifest;
     const name = this.words.pick(samples[k].title);
     const picture = make("img", { src: sampleUrl(id, k), alt: "", width: "56", height: "56", loading: "lazy" });
-    const button = make("button", { type: "button", class: "example", "data-style-sample": String(k), title: name }, [picture]);
+    const button = make("button", { type: "button", class: "example thumbnail", "data-style-sample": String(k), title: name }, [picture]);
     button.setAttribute("aria-label", name);
     button.addEventListener("click", () => void this.#openSample(k, name));
     return button;
