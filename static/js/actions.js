@@ -7,6 +7,7 @@ import { mixName } from "./mix.js";
 import { toFile } from "./png.js";
 import { listen } from "./shortcuts.js";
 import { SWATCHES } from "./palette.js";
+import { writeProject } from "./project.js";
 import { TOOLS, toolsFor } from "./tools.js";
 
 /** @typedef {import("./main.js").AnyPage} Page */
@@ -47,7 +48,7 @@ function shortcutsOf(page) {
     { keys: ["Control+Z"], label: "action.undo", run: () => undo(page) },
     { keys: ["Control+Shift+Z", "Control+Y"], label: "action.redo", run: () => redo(page) },
     { keys: ["Delete"], label: "action.clear", run: () => studio.clear() },
-    { keys: ["N"], label: "key.next", run: () => page.nextSample() },
+    { keys: ["N"], label: "key.next", run: () => page.opener.nextSample() },
     {
       keys: ["C"],
       label: "key.compare",
@@ -213,7 +214,7 @@ async function save(page, what) {
   const { studio } = page;
   const name = `${studio.manifest.id}-${mixName(studio.choice.mix)}`;
   try {
-    if (what === "project") saveFile(await page.saveProject(), `${name}.inkwash`);
+    if (what === "project") saveFile(await writeProject(studio), `${name}.inkwash`);
     else if (what === "drawing") saveFile(await drawingPng(page), `${name}-drawing.png`);
     else if (what === "both") saveFile(await both(page), `${name}-both.png`);
     else if (what === "jpeg") saveFile(await page.photo.picture("image/jpeg"), `${name}.jpg`);

@@ -14,16 +14,16 @@ import { LiveLoop } from "./live.js";
 import { placeMenus } from "./menus.js";
 import { ModelPicker } from "./modelpicker.js";
 import { Notices } from "./notices.js";
+import { Opener } from "./opener.js";
 import { acceptFiles } from "./opening.js";
 import { Palette } from "./palette.js";
 import { PhotoTools } from "./phototools.js";
 import { PointerInput } from "./pointer.js";
 import { toggleTheme } from "./preferences.js";
-import { ProjectError, readProject, restoreWork, writeProject } from "./project.js";
 import { ResultPane } from "./result.js";
 import { connectActions } from "./actions.js";
 import { Studio } from "./studio.js";
-import { STYLE_SLOT, StyleChip } from "./stylechip.js";
+import { StyleChip } from "./stylechip.js";
 import { TraceMode } from "./tracemode.js";
 import { Toolbar } from "./toolbar.js";
 import { Variations } from "./variations.js";
@@ -33,8 +33,6 @@ import { Words, readBoot } from "./words.js";
 /** @typedef {import("./types").Manifest} Manifest */
 /** @typedef {import("./types").Request} Request */
 /** @typedef {import("./examples.js").Example} Example */
-
-const MAX_FILE_BYTES = 64 * 2 ** 20;
 
 /** The page after its first model is known. */
 class Page {
@@ -71,8 +69,8 @@ class Page {
       this.toolbar,
       this.controls,
       new Palette(this.studio, words),
-      new ModelPicker({ models, studio: this.studio, words, choose: (id) => void this.openModel(id) }),
-      new Examples(this.studio, words, (k) => void this.openSample(k)),
+      new ModelPicker({ models, studio: this.studio, words, choose: (id) => void this.opener.openModel(id) }),
+      new Examples(this.studio, words, (k) => void this.opener.openSample(k)),
     ];
     this.badge = new Badge(this.live, words, this.notices);
     this.photo = new PhotoTools(this);
@@ -96,15 +94,21 @@ class Page {
       view: this.view,
       model: models.find(({ id, status }) => id === tracer && status !== "failed")?.id ?? null,
       manifest: (id) => this.#manifest(id),
-      choose: (file) => void this.openFile(file, true),
+      choose: (file) => void this.opener.openFile(file, true),
       fail: (error) => this.fail(error),
     });
     new DrawOn({ ...this, manifest: (id) => this.#manifest(id), fail: (error) => this.fail(error) });
+    this.opener = new Opener({
+      ...this,
+      manifest: (id) => this.#manifest(id),
+      show: (example) => this.#showExample(example),
+      fail: (error) => this.fail(error),
+    });
     this.#listen();
     for (const part of this.parts) part.draw();
     this.slots.draw();
     this.#showWork();
-    if (example) this.#showExample(example);
+    if (example) this.opener.opened(example);
     this.live.changed();
   }
 
@@ -129,7 +133,7 @@ class Page {
     this.words.addEventListener("change", () => this.#showStatic());
     byId("card-button", HTMLButtonElement).addEventListener("click", () => void showCard(this.words, studio.manifest));
     byId("theme", HTMLButtonElement).addEventListener("click", toggleTheme);
-    acceptFiles((files, input) => this.openFiles(files, input));
+    acceptFiles((files, input) => this.opener.openFiles(files, input));
     connectActions(this);
     placeMenus();
   }
@@ -287,134 +291,13 @@ class Page {
     return known;
   }
 
-  /** @param {string} id */
-  async openModel(id) {
-    const turn = ++this.#turn;
-    if (id === this.studio.manifest.id) return;
-    try {
-      const manifest = await this.#manifest(id);
-      const example = await fetchExample(manifest, 0).catch(() => null);
-      if (turn !== this.#turn) return;
-      this.studio.switchModel(manifest, example?.inputs ?? new Map());
-      if (example) this.#showExample(example);
-    } catch (error) {
-      if (turn === this.#turn) this.fail(error);
-    }
-  }
-
-  /** Counts what was asked to be opened, so that only the last of several is. */
-  #turn = 0;
-
-  /** @param {number} k */
-  async openSample(k) {
-    const { manifest } = this.studio;
-    const turn = ++this.#turn;
-    try {
-      const example = await fetchExample(manifest, k);
-      if (!example || turn !== this.#turn || manifest !== this.studio.manifest) return;
-      this.studio.loadSample(example.inputs, example.seed);
-      this.#showExample(example);
-    } catch (error) {
-      if (turn === this.#turn) this.fail(error);
-    }
-  }
-
   /**
    * Shows the finished result at once; the server is asked all the same, and may run with another seed.
    * @param {Example} example
    */
   #showExample(example) {
-    this.#sample = example.k;
     this.#shown = this.#came;
     if (!this.studio.choice.outlastsSamples) this.result.show(example.result, null);
-    this.notices.announce(this.words.t("examples.loaded", { name: this.words.pick(example.title) }));
-  }
-
-  #sample = 0;
-
-  nextSample() {
-    const { samples } = this.studio.manifest;
-    if (samples.length) void this.openSample((this.#sample + 1) % samples.length);
-  }
-
-  /**
-   * Several files are shared out where the model has several inputs, and are a batch where it takes photos; else the first is opened.
-   * @param {File[]} files
-   * @param {string} [input] - name of the slot that they are meant for
-   */
-  openFiles(files, input = "") {
-    const { photo, slots, style } = this;
-    if (input === STYLE_SLOT && style.isOffered) void style.open(files[0], files[0].name);
-    else if (slots.has(input)) void slots.open(input, files[0]);
-    else if (files.length > 1 && this.studio.drawing.slots.length && !photo.panel.isOpen) this.#shareOut(files);
-    else if (photo.isOffered && (files.length > 1 || photo.panel.isOpen)) photo.addAll(files);
-    else void this.openFile(files[0]);
-  }
-
-  /** @param {File[]} files */
-  #shareOut(files) {
-    for (const [name, file] of this.slots.sort(files)) {
-      if (this.slots.has(name)) void this.slots.open(name, file);
-      else void this.openFile(file);
-    }
-  }
-
-  /**
-   * @param {File} file
-   * @param {boolean} [isToTrace] - a photo, whatever it looks like
-   */
-  async openFile(file, isToTrace = false) {
-    const { words, notices } = this;
-    if (file.size > MAX_FILE_BYTES) return notices.show(words.t("open.too_large", { mb: MAX_FILE_BYTES / 2 ** 20 }), "problem");
-    if (/\.(inkwash|json)$/i.test(file.name)) return this.#openProject(file);
-    if (this.photo.isOffered) return this.#openPhoto(file);
-    const turn = ++this.#turn;
-    const bitmap = await api.decodePicture(file).catch(() => null);
-    if (turn !== this.#turn) return bitmap?.close();
-    if (!bitmap) return notices.show(words.t("open.unreadable", { name: file.name }), "problem");
-    if (isToTrace || this.tracing.suits(bitmap)) return void this.tracing.open(bitmap, file.name);
-    const { inverted, snapped } = this.studio.openPicture(bitmap);
-    bitmap.close();
-    if (inverted) notices.show(words.t("open.inverted"));
-    else if (snapped > 0.02) notices.show(words.t("open.snapped", { percent: words.number(snapped * 100) }));
-    else notices.announce(words.t("open.done", { name: file.name }));
-  }
-
-  /** @param {File} file */
-  async #openPhoto(file) {
-    const turn = ++this.#turn;
-    try {
-      const photo = await this.photo.open(file);
-      if (turn !== this.#turn || !this.photo.isOffered) return;
-      this.studio.openPhoto(photo);
-      this.notices.announce(this.words.t("open.done", { name: file.name }));
-    } catch (error) {
-      if (turn === this.#turn) this.photo.refuse(error, file.name);
-    }
-  }
-
-  /** @param {File} file */
-  async #openProject(file) {
-    const { words, notices } = this;
-    const turn = ++this.#turn;
-    try {
-      const project = await readProject(file);
-      if (!this.models.some((model) => model.id === project.model)) {
-        throw new ProjectError("project.no_model", { model: project.model });
-      }
-      const work = await restoreWork(project, await this.#manifest(project.model));
-      if (turn !== this.#turn) return;
-      this.studio.replaceWork("step.project", work);
-      notices.announce(words.t("open.done", { name: file.name }));
-    } catch (error) {
-      if (!(error instanceof ProjectError)) return this.fail(error);
-      const reason = words.t(error.key, error.values);
-      notices.show(words.t("project.refused", { name: file.name, reason }), "problem");
-    }
-  }
-
-  saveProject() {
-    return writeProject(this.studio);
   }
 
   /** The result at full quality: the one on show if it came lossless, else made again. Of a photo, at the photo's size. */
