@@ -32,7 +32,7 @@ serve-gpu: $(GPU_VENV)/.installed-gpu ## the same on an NVIDIA GPU; refuses to s
 	INKWASH_DEVICE=cuda exec $(GPU_VENV)/bin/inkwash serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-test browser ## install what the tests need and run all but the slow and the GPU-only ones
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m tests $(ARGS)
 
 test-slow: $(VENV)/.installed-test browser ## run the slow tests
 	$(BIN)/python -m pytest -m 'slow and not gpu' $(ARGS)
