@@ -79,7 +79,7 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
             **networks.get(family, {"generator": unet, **judged}),
             "optimizer": {"batch_size": BATCH, "total_images": STEPS * BATCH},
             "augment": {"image_size": SIDE},
-            "hints": {"enabled": kind == "line"},
+            "hints": {"enabled": kind == "line", "spread": kind == "line"},
         }
     )
 

@@ -215,6 +215,7 @@ class HintConfig(_Section):
     recolor_share: float = Field(
         default=0.6, ge=0, le=1, description="Share of hinted samples whose picture is recoloured first."
     )
+    spread: bool = Field(default=False, description="Show the generator also how far each dab runs within the lines.")
 
 
 class ColorConfig(_Section):

@@ -39,7 +39,8 @@ class PlainPix2Pix:
 
     def step(self, batch: Batch) -> None:
         condition = torch.cat([batch["source"], batch["hints"]], 1) if "hints" in batch else batch["source"]
-        fake = self._generator(condition, _noise(self._generator, condition))
+        shown = torch.cat([condition, batch["spread"]], 1) if "spread" in batch else condition
+        fake = self._generator(shown, _noise(self._generator, condition))
         real_pair, fake_pair = (torch.cat([condition, picture], 1) for picture in (batch["target"], fake))
         _judge(self._discriminator, self._discriminator_optimizer, real_pair, fake_pair.detach())
         loss = _fool(self._discriminator, fake_pair) + self._lambda_l1 * F.l1_loss(fake, batch["target"])

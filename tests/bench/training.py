@@ -24,6 +24,7 @@ from training.config import CONFIG_FOLDER, TrainConfig, load_config, parse_confi
 from training.families import FAMILIES
 from training.families.protocol import Batch
 from training.source import SourceSpec
+from training.spread import spread_hints
 
 MIN_RATIO = 3.0
 PAIRS = 16
@@ -84,7 +85,7 @@ def _row(contest: Contest, seconds: float) -> Row:
     plain = contest.plain(family.networks)
     batches = _noise(config, contest.source)
     ours_images, theirs_images = config.optimizer.batch_size, contest.paper_batch
-    ready = [_contiguous(_noise(config, contest.source, theirs_images).batch(k * theirs_images)) for k in range(2)]
+    ready = [_ready(_noise(config, contest.source, theirs_images).batch(k * theirs_images), config) for k in range(2)]
 
     def ours(step: int) -> None:
         family.step(batches.batch(step * ours_images))
@@ -99,7 +100,10 @@ def _row(contest: Contest, seconds: float) -> Row:
     return ratio_at_least(promise, ours_images / our_seconds, theirs_images / their_seconds, MIN_RATIO, "images/s")
 
 
-def _contiguous(batch: Batch) -> Batch:
+def _ready(batch: Batch, config: TrainConfig) -> Batch:
+    """What the plain loop is given, in its layout."""
+    if config.hints.enabled and config.hints.spread:
+        batch = {**batch, "spread": spread_hints(batch["source"], batch["hints"])}
     return {name: pictures.contiguous() for name, pictures in batch.items()}
 
 

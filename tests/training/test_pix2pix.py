@@ -6,7 +6,8 @@ from lightning_fabric import Fabric
 
 from tests.training.conftest import TINY, BuildConfig, tiny_pairs
 from training.batches import held_out_batch
-from training.families.pix2pix import Pix2Pix, _Take
+from training.encoding import decode_picture, encode_hints, encode_picture
+from training.families.pix2pix import Pix2Pix, _Take, with_spread
 from training.families.protocol import Batch
 from training.networks.patchgan import random_window
 from training.source import SourceSpec
@@ -229,3 +230,34 @@ def test_family_learns_from_several_inputs_what_one_does_not_tell(tiny_config: B
     for _ in range(80):
         last = family.step(batch)["l1"]
     assert last < first / 4
+
+
+def test_generator_alone_sees_the_spread(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    """The discriminator judges by what people gave."""
+    channels = {}
+    for spread in (False, True):
+        family = Pix2Pix(tiny_config(hints={"enabled": True, "spread": spread}), LINE, fabric)
+        assert set(family.step(_batch(LINE, has_hints=True))) >= {"l1", "hints"}
+        channels[spread] = [next(family.networks[name].parameters()).shape[1] for name in ("generator", "discriminator")]
+    assert channels[True] == [channels[False][0] + 4, channels[False][1]]
+
+
+def test_served_graph_sees_the_same_spread_as_training(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    torch.manual_seed(0)
+    family = Pix2Pix(tiny_config(hints={"enabled": True, "spread": True}), LINE, fabric)
+    served = family.exportable()
+    image = torch.full((1, TINY, TINY, 1), 255, dtype=torch.uint8)
+    hints = torch.zeros(1, TINY, TINY, 4, dtype=torch.uint8)
+    hints[:, 4:8, 4:8] = torch.tensor([255, 0, 0, 255], dtype=torch.uint8)
+    assert served.latent is not None
+    latent = torch.ones(1, *served.latent.shape)
+    condition = torch.cat([encode_picture(image), encode_hints(hints)], 1)
+    shown = with_spread(condition, LINE)
+    assert shown[0, -4:, -1, -1].tolist() == pytest.approx([1.0, -1.0, -1.0, shown[0, -1, -1, -1].item()])
+    expected = decode_picture(served.module.generator(shown, latent))  # type: ignore[operator]
+    assert torch.equal(served.module(image, hints, latent), expected)
+
+
+def test_spread_needs_lines(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    with pytest.raises(ValueError, match=r"hints.spread lets dabs run to drawn lines, but the data set's inputs are 'labels'"):
+        Pix2Pix(tiny_config(hints={"enabled": True, "spread": True}), LABELS, fabric)

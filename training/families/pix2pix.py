@@ -21,6 +21,7 @@ from training.losses import adversarial_loss, covered_l1_loss, l1_loss
 from training.networks.build import build_discriminator, build_unet
 from training.networks.patchgan import Window, random_window
 from training.source import SourceSpec
+from training.spread import SPREAD_CHANNELS, spread_hints
 
 HINT_CHANNELS = 4
 TARGET_CHANNELS = 3
@@ -51,11 +52,17 @@ class Pix2Pix:
         self._loss = config.loss
         self._source = source
         self._has_hints = config.hints.enabled
+        self._spreads = config.hints.enabled and config.hints.spread
+        if self._spreads and source.kind != "line":
+            raise ValueError(
+                f"hints.spread lets dabs run to drawn lines, but the data set's inputs are '{source.kind}'; set it false."
+            )
         self._fabric = fabric
         self._window = config.discriminator.window
         self._augment = config.discriminator.augment
         condition_channels = source.condition_channels + (HINT_CHANNELS if self._has_hints else 0)
-        generator = build_unet(config, condition_channels, TARGET_CHANNELS)
+        shown_channels = condition_channels + (SPREAD_CHANNELS if self._spreads else 0)
+        generator = build_unet(config, shown_channels, TARGET_CHANNELS)
         discriminator = build_discriminator(config, condition_channels + TARGET_CHANNELS)
         self._rivals = Rivals(generator, discriminator, config.optimizer, fabric)
         self._descent = self._rivals.descent
@@ -81,7 +88,7 @@ class Pix2Pix:
         """Pictures of the averaged generator, uint8 (N, H, W, 3), with noise drawn from torch's current seed."""
         condition = self._condition(batch)
         with self._fabric.autocast():
-            return decode_picture(self._rivals.average(condition, self._rivals.draw_noise(condition)))
+            return decode_picture(self._rivals.average(self._shown(condition), self._rivals.draw_noise(condition)))
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         self._rivals.start_from(weights)
@@ -93,13 +100,17 @@ class Pix2Pix:
         """The one graph to serve."""
         generator = self._rivals.served_generator(averaged=averaged)
         names = (*(spec.name for spec in self._source.inputs), *(["hints"] if self._has_hints else []))
-        served = ServedGenerator(generator, self._source, has_hints=self._has_hints)
+        served = ServedGenerator(generator, self._source, has_hints=self._has_hints, spreads=self._spreads)
         return Exportable(module=served.eval(), image_names=names, latent=self._rivals.latent)
 
     def _condition(self, batch: Batch) -> Tensor:
         if not self._has_hints:
             return batch["source"]
         return torch.cat([batch["source"], batch["hints"]], dim=1)
+
+    def _shown(self, condition: Tensor) -> Tensor:
+        """What the generator sees: the condition and, beside it, how far its dabs run."""
+        return with_spread(condition, self._source) if self._spreads else condition
 
     def _judge(self, condition: Tensor, picture: Tensor) -> Tensor:
         """The discriminator's logits for pairs, which move and lose a square as one where augmentation is on."""
@@ -111,7 +122,7 @@ class Pix2Pix:
         condition = self._condition(batch)
         noise = self._rivals.draw_noise(condition)
         with torch.set_grad_enabled(keeps_graph):
-            fake = self._rivals.generator(condition, noise)
+            fake = self._rivals.generator(self._shown(condition), noise)
         return _Take(condition, batch["target"], noise, fake, random_window(condition.shape[2:], self._window))
 
     def _judging_objective(self, take: _Take) -> Objective:
@@ -125,7 +136,7 @@ class Pix2Pix:
         # The discriminator only judges here: without its gradients a third of its backward pass is saved.
         self._rivals.discriminator.requires_grad_(False)
         condition, target = take.condition, take.target
-        fake = take.fake if take.fake.requires_grad else self._rivals.generator(condition, take.noise)
+        fake = take.fake if take.fake.requires_grad else self._rivals.generator(self._shown(condition), take.noise)
         logits = self._judge(condition[take.judged], fake[take.judged])
         losses = {
             "adversarial": adversarial_loss(logits, is_real=True, kind=self._loss.adversarial),
@@ -142,11 +153,12 @@ class Pix2Pix:
 class ServedGenerator(nn.Module):
     """The served graph: bytes in, bytes out; encoding, noise and decoding are nodes of it."""
 
-    def __init__(self, generator: nn.Module, source: SourceSpec, *, has_hints: bool) -> None:
+    def __init__(self, generator: nn.Module, source: SourceSpec, *, has_hints: bool, spreads: bool = False) -> None:
         super().__init__()
         self.generator = generator
         self._source = source
         self._has_hints = has_hints
+        self._spreads = spreads
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """One uint8 (N, H, W, C) an image input; hints uint8 (N, H, W, 4) where trained with; the latent (N, noise_size)."""
@@ -154,7 +166,16 @@ class ServedGenerator(nn.Module):
         image, condition = inputs[0], encode_inputs(inputs[:count], self._source)
         if self._has_hints:
             condition = torch.cat([condition, encode_hints(inputs[count])], dim=1)
+        if self._spreads:
+            condition = with_spread(condition, self._source)
         noise = (
             inputs[-1] if cast(int, self.generator.noise_size) else image.new_zeros((image.shape[0], 0), dtype=torch.float32)
         )
         return decode_picture(self.generator(condition, noise))
+
+
+def with_spread(condition: Tensor, source: SourceSpec) -> Tensor:
+    """Lines, other inputs and hints, and beside them how far the hints run: (N, C, H, W) to (N, C + 4, H, W)."""
+    first = source.condition_channels
+    hints = condition[:, first : first + HINT_CHANNELS]
+    return torch.cat([condition, spread_hints(condition[:, :1], hints)], dim=1)

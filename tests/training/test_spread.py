@@ -1,0 +1,97 @@
+"""Colour hints that run to the lines."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from training.spread import CELL_PX, SPREAD_STEPS, spread_hints
+
+RED, GREEN = (0.8, -0.8, -0.8), (-0.8, 0.8, -0.8)
+
+
+def _paper(side: int = 64) -> tuple[Tensor, Tensor]:
+    """An empty sheet and no hints."""
+    return torch.ones(1, 1, side, side), torch.zeros(1, 4, side, side)
+
+
+def _dab(hints: Tensor, row: int, column: int, color: tuple[float, float, float], side: int = 4) -> None:
+    hints[0, :3, row : row + side, column : column + side] = torch.tensor(color).reshape(3, 1, 1)
+    hints[0, 3, row : row + side, column : column + side] = 1.0
+
+
+def _color_at(spread: Tensor, row: int, column: int) -> list[float]:
+    return [round(value, 3) for value in spread[0, :3, row, column].tolist()]
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert not spread_hints(*_paper()).any()
+
+
+def test_dab_fills_the_part_that_it_lies_in_and_no_other() -> None:
+    lines, hints = _paper()
+    lines[:, :, :, 30:34] = -1.0  # a wall from top to bottom
+    _dab(hints, 8, 8, RED)
+    _dab(hints, 48, 52, GREEN)
+    spread = spread_hints(lines, hints)
+    assert spread.shape == (1, 4, 64, 64)
+    for row in range(0, 64, 4):
+        assert _color_at(spread, row, 2) == list(RED)
+        assert _color_at(spread, row, 60) == list(GREEN)
+    assert not spread[:, :, :, 30:34].any()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8])
+def test_slanting_line_holds_whatever_its_width(width: int) -> None:
+    lines, hints = _paper()
+    steps = torch.arange(64)
+    for offset in range(width):
+        lines[:, :, steps[: 64 - offset], steps[offset:]] = -1.0
+    _dab(hints, 48, 4, RED)
+    spread = spread_hints(lines, hints)
+    assert spread[0, 3, 60, 2] > 0
+    assert not spread[0, :, 0:16, 40:64].any()
+
+
+def test_colours_meet_in_the_middle() -> None:
+    lines, hints = _paper()
+    _dab(hints, 32, 4, RED)
+    _dab(hints, 32, 56, GREEN)
+    spread = spread_hints(lines, hints)
+    assert _color_at(spread, 32, 24) == list(RED)
+    assert _color_at(spread, 32, 40) == list(GREEN)
+
+
+def test_reach_falls_from_one_to_nothing() -> None:
+    side = 4 * CELL_PX * SPREAD_STEPS // 2
+    lines, hints = _paper(side)
+    _dab(hints, 0, 0, RED)
+    reach = spread_hints(lines, hints)[0, 3, 0]
+    assert reach[0] == 1
+    assert bool((reach[1:] <= reach[:-1]).all())
+    assert reach[CELL_PX * SPREAD_STEPS] > 0
+    assert reach[CELL_PX * (SPREAD_STEPS + 1)] == 0
+
+
+def test_gap_in_a_line_lets_colour_through_late() -> None:
+    """Which is how the network can tell a leak from a dab of the part's own."""
+    lines, hints = _paper()
+    lines[:, :, :, 32:36] = -1.0
+    lines[:, :, 0:4, 32:36] = 1.0
+    _dab(hints, 56, 8, RED)
+    spread = spread_hints(lines, hints)
+    assert _color_at(spread, 56, 50) == list(RED)
+    assert spread[0, 3, 56, 50] < spread[0, 3, 56, 20] / 2
+
+
+def test_rim_of_a_dab_counts_for_little() -> None:
+    lines, hints = _paper()
+    hints[0, 3, 8:12, 8:12] = 0.1
+    assert not spread_hints(lines, hints).any()
+
+
+def test_pictures_of_a_batch_do_not_meet() -> None:
+    lines, hints = _paper()
+    _dab(hints, 8, 8, RED)
+    both = spread_hints(lines.repeat(2, 1, 1, 1), torch.cat([hints, torch.zeros_like(hints)]))
+    assert torch.equal(both[:1], spread_hints(lines, hints))
+    assert not both[1].any()

@@ -1,0 +1,54 @@
+"""Colour hints that run as far as the lines let them: what a paint bucket would do with every dab at once.
+
+A dab is to colour the part that it lies in. A U-Net mixes what it knows of distant dabs in its bottleneck, so that a flower's
+purple petals and green leaves meet in brown; where a colour may run is plain geometry, and is shown to it as such. It is made
+of plain operators, so that it can be part of an exported graph.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SPREAD_CHANNELS = 4
+CELL_PX = 4
+"""Side of the squares that are filled at once."""
+ROUNDS, ROUND_STEPS = 8, 5
+SPREAD_STEPS = ROUNDS * ROUND_STEPS
+"""Squares that a colour runs at most, counted along rows and columns: 160 pixels."""
+_GAIN = 0.7
+"""Keeps weights near 1 over a round, whether one neighbour or four have a colour, so that half precision holds them."""
+_SEED_COVERAGE = 0.2
+"""Share of a square that a dab has to cover; less is the rim of one beside it."""
+
+
+def spread_hints(lines: Tensor, hints: Tensor) -> Tensor:
+    """Lets every dab run, step by step, over paper to the lines; where colours meet, each keeps what it had first.
+
+    Args:
+        lines: (N, 1, H, W) in [-1, 1], ink below 0; H and W multiples of `CELL_PX`.
+        hints: (N, 4, H, W), colour in [-1, 1] times coverage, and coverage in [0, 1].
+
+    Returns:
+        (N, 4, H, W): the colour that reaches a pixel, in [-1, 1], and how soon, from 1 under a dab to 0 where none comes.
+    """
+    paper = (F.max_pool2d(-lines, CELL_PX) < 0).to(hints.dtype)  # one dark pixel makes a square a wall
+    pooled = F.avg_pool2d(hints, CELL_PX)
+    coverage = pooled[:, 3:]
+    is_seed = coverage > _SEED_COVERAGE
+    colors = pooled[:, :3] / coverage.clamp(min=_SEED_COVERAGE)
+    filled = torch.where(is_seed, torch.cat([colors, torch.ones_like(coverage)], dim=1), 0.0)  # (N, 4, H / 4, W / 4)
+    # Neighbours by sides alone: over corners, colour would slip through a slanting line.
+    cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=hints.device, dtype=hints.dtype)
+    kernel = _GAIN * cross.expand(SPREAD_CHANNELS, 1, 3, 3)
+    rounds_filled = filled[:, 3:]
+    for _ in range(ROUNDS):
+        for _ in range(ROUND_STEPS):
+            nearby = F.conv2d(filled, kernel, padding=1, groups=SPREAD_CHANNELS)
+            filled = torch.where(filled[:, 3:] > 0, filled, nearby * paper)
+        weight = filled[:, 3:]  # so far colours are sums of neighbours times gains, and this is what to divide by
+        filled = filled / torch.where(weight > 0, weight, 1.0)
+        rounds_filled = rounds_filled + filled[:, 3:]
+    spread = torch.cat([filled[:, :3], rounds_filled / (ROUNDS + 1)], dim=1)
+    return F.interpolate(spread, scale_factor=float(CELL_PX), mode="nearest")
