@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from server.manifest import Manifest
 from server.settings import Settings
 from tests.training.conftest import TINY_CINN, TINY_CVAE
 from tests.training.synthetic import SIDE, make_dataset, make_several, make_unpaired
+from training import linework
 from training.config import TrainConfig, parse_config
 from training.export import export_run
 from training.families import FAMILIES
@@ -65,7 +67,7 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
     judged = {"discriminator": {"base_channels": 8, "layers": 1}}
     networks = {
         "cyclegan": {"resnet": resnet, **judged},
-        "cinn": {"cinn": TINY_CINN["cinn"]},
+        "cinn": {"cinn": {**TINY_CINN["cinn"], "couplings": (1, 1), "dense_couplings": 1}},
         "cvae": {"cvae": TINY_CVAE["cvae"]},
         "edges": {"edges": {"channels": (8, 16, 16), "blocks": (0, 1, 1)}},
     }
@@ -84,27 +86,45 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
     )
 
 
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[Path]]:
+    """Trains two steps and exports; every model of a run is there, so that one run serves both ways of unpaired photos."""
+
+    @functools.cache
+    def make(family: str, kind: str) -> list[Path]:
+        root = tmp_path_factory.mktemp("trained")
+        if kind == "several":
+            make_several(root / "data")
+        elif family == "cyclegan":
+            make_unpaired(root / "data")
+        else:
+            make_dataset(root / "data", kind)
+        run_training(_config(root / "data", family, kind), root / "run", Placement(accelerator="cpu"))
+        with pytest.MonkeyPatch.context() as patch:
+            # Lines are followed step by step, each a part of the graph: a few steps are exported in a tenth of the time.
+            patch.setattr(linework, "GROWTH_STEPS", 2)
+            patch.setattr(linework, "SPECK_PX", 2)
+            return [model.folder for model in export_run(open_trained(root / "run"), root / "models")]
+
+    return make
+
+
 @pytest.fixture(scope="module", params=[(family, kind) for family in FAMILIES for kind in KINDS[family]], ids="-".join)
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Trains two steps, exports, and serves the model beside a broken one."""
+def served(
+    request: pytest.FixtureRequest, export: Callable[[str, str], list[Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """Serves a model, two steps old, beside a broken one."""
     family, kind = request.param
-    root = tmp_path_factory.mktemp("contract")
+    models = tmp_path_factory.mktemp("contract")
     kind, _, way = kind.partition("-")
-    if way:
-        make_unpaired(root / "data")
-    elif kind == "several":
-        make_several(root / "data")
-    else:
-        make_dataset(root / "data", kind)
-    run_training(_config(root / "data", family, kind), root / "run", Placement(accelerator="cpu"))
-    models = export_run(open_trained(root / "run"), root / "models")
-    exported = models[1 if way == "ba" else 0]
-    shutil.copytree(exported.folder, root / "models" / "broken")
-    (root / "models" / "broken" / "manifest.json").write_text('{"format_version": 1}', "utf-8")
-    settings = Settings(models_dir=(root / "models",), bundled_models=False, preload=False, threads=1)
+    exported = export(family, kind)[1 if way == "ba" else 0]
+    folder = shutil.copytree(exported, models / exported.name)
+    shutil.copytree(exported, models / "broken")
+    (models / "broken" / "manifest.json").write_text('{"format_version": 1}', "utf-8")
+    settings = Settings(models_dir=(models,), bundled_models=False, preload=False, threads=1)
     with TestClient(create_app(settings)) as client:
-        manifest = Manifest.model_validate_json((exported.folder / "manifest.json").read_text("utf-8"))
-        yield Served(client, manifest, exported.folder)
+        manifest = Manifest.model_validate_json((folder / "manifest.json").read_text("utf-8"))
+        yield Served(client, manifest, folder)
 
 
 def _translate(served: Served, seed: int, **files: bytes) -> np.ndarray:  # type: ignore[type-arg]

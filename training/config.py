@@ -320,6 +320,9 @@ class LoopConfig(_Section):
 
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True
+    compile: Literal["off", "auto", "on"] = Field(
+        default="off", description="Compiles the networks, which takes minutes first; auto: on processors that can."
+    )
     log_every_images: int = Field(default=200, ge=1)
     sample_every_images: int = Field(default=2000, ge=1)
     checkpoint_every_images: int = Field(default=1000, ge=1)

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from PIL import Image
 
 from training.checkpoint import load_networks
+from training.compilation import CompilationError, compile_networks
 from training.config import ConfigError, TrainConfig
 from training.families import FAMILIES
 from training.families.protocol import Family, FamilyType
@@ -118,6 +119,7 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
     fabric.barrier()
     if config.init_from is not None and not run.checkpoint.is_file():
         _start_from(family, config.init_from)
+    _compile(workshop)
     return train(
         family,
         material.batches(config, fabric),
@@ -128,6 +130,17 @@ def run_training(config: TrainConfig, run_root: Path, placement: Placement) -> O
         rank=fabric.global_rank,
         any_rank=_any_rank(fabric),
     )
+
+
+def _compile(workshop: Workshop) -> None:
+    """
+    Raises:
+        ConfigError: It is demanded and cannot be.
+    """
+    try:
+        compile_networks(workshop.family.networks, workshop.config.loop.compile, workshop.fabric.device)
+    except CompilationError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _start_from(family: Family, origin: Path) -> None:

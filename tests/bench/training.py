@@ -20,6 +20,7 @@ from server.processors import usable_cores
 from tests.bench.plain import PlainColorizer, PlainCycleGAN, PlainLoop, PlainPix2Pix
 from tests.bench.row import Row, ratio_at_least
 from training.batches import PairedBatches, UnpairedBatches
+from training.compilation import compile_networks
 from training.config import CONFIG_FOLDER, TrainConfig, load_config, parse_config
 from training.families import FAMILIES
 from training.families.protocol import Batch
@@ -83,6 +84,7 @@ def _row(contest: Contest, seconds: float) -> Row:
     torch.manual_seed(0)
     family = FAMILIES[config.family](config, contest.source, fabric)
     plain = contest.plain(family.networks)
+    is_compiled = compile_networks(family.networks, config.loop.compile, fabric.device)
     batches = _noise(config, contest.source)
     ours_images, theirs_images = config.optimizer.batch_size, contest.paper_batch
     ready = [_ready(_noise(config, contest.source, theirs_images).batch(k * theirs_images), config) for k in range(2)]
@@ -93,8 +95,9 @@ def _row(contest: Contest, seconds: float) -> Row:
     our_seconds, their_seconds = _alternate(ours, lambda step: plain.step(ready[step % 2]), seconds)
     window = f", windows of {config.discriminator.window}" if config.discriminator.window else ""
     shrunk = f", at 1/{config.color.shrink} of the side" if config.color.shrink > 1 else ""
+    compiled = ", compiled" if is_compiled else ""
     promise = (
-        f"training {contest.title}: batch {ours_images}, {config.loop.precision}{window}{shrunk}, "
+        f"training {contest.title}: batch {ours_images}, {config.loop.precision}{window}{shrunk}{compiled}, "
         f"beside plain float32, batch {theirs_images}"
     )
     return ratio_at_least(promise, ours_images / our_seconds, theirs_images / their_seconds, MIN_RATIO, "images/s")

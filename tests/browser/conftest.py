@@ -169,6 +169,16 @@ def watch() -> Iterator[Watch]:
     assert all(host.startswith("127.0.0.1:") for host in watched.hosts), watched.hosts
 
 
+NOTE_ANNOUNCEMENTS = """
+window.announced = [];
+new MutationObserver((changes) => {
+  for (const { target, addedNodes } of changes) {
+    if (target.id === "announcer") window.announced.push(...[...addedNodes].map((node) => node.textContent));
+  }
+}).observe(document, { subtree: true, childList: true });
+"""
+"""One announcement soon follows another, and a test that looks now and then would miss it."""
+
 OpenStudio = Callable[..., Studio]
 Call = Callable[..., Any]
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", "locale": "en-US"}
@@ -197,6 +207,7 @@ def open_studio(browser: Browser, desktop: BrowserContext, server: Server, watch
         pages.append(page)
         page.set_default_timeout(30_000)
         watch.attach(page)
+        page.add_init_script(NOTE_ANNOUNCEMENTS)
         page.goto(f"{url}/?model={model}{query}")
         studio = Studio(page)
         page.wait_for_selector("html[data-ready]")

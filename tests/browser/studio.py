@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ class Studio:
         while not self.page.evaluate(condition):
             assert time.monotonic() < deadline, f"never became true: {condition}"
             self.page.wait_for_timeout(30)
+
+    def wait_announced(self, text: str) -> None:
+        """Waits until this was announced, though something else may have been since; what was announced is forgotten then."""
+        self.wait(f"window.announced.some((one) => one.includes({json.dumps(text)}))")
+        self.page.evaluate("window.announced.length = 0")
 
     def wait_until(self, is_true: Callable[[], bool]) -> None:
         """Waits for what the test itself sees, as requests that it noted."""

@@ -76,7 +76,7 @@ def label_map(studio: Studio) -> bytes:
 
 
 def announced(studio: Studio, text: str) -> None:
-    studio.wait(f"document.querySelector('#announcer').textContent.includes('{text}')")
+    studio.wait_announced(text)
 
 
 # --- slots

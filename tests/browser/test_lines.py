@@ -122,7 +122,7 @@ def test_undo_and_redo_reach_through_clear_and_example(lines: Studio) -> None:
     drawn = lines.drawing()
     lines.clear()
     lines.page.click("[data-sample='1']")
-    lines.wait("document.querySelector('#announcer').textContent.includes('opened')")
+    lines.wait_announced("opened")
     example = lines.drawing()
     lines.press("Control+z", "Control+z")
     assert np.array_equal(lines.drawing(), drawn)

@@ -264,8 +264,9 @@ def test_model_card_tells_what_it_learned_from(lines: Studio) -> None:
 
 
 def test_result_is_announced_once_drawing_rests(lines: Studio) -> None:
+    lines.page.evaluate("window.announced.length = 0")
     lines.stroke((40, 60), (200, 60))
-    lines.wait("/updated in [\\d,]+ milli/.test(document.querySelector('#announcer').textContent)")
+    lines.wait("window.announced.some((text) => /updated in [\\d,]+ milli/.test(text))")
 
 
 @pytest.mark.parametrize(

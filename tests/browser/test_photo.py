@@ -34,7 +34,7 @@ def jpeg(pixels: Pixels, orientation: int = 1) -> bytes:
 def open_photo(studio: Studio, data: bytes, name: str = "photo.png", kind: str = "image/png") -> None:
     """Opens a photo and waits until its picture is there at full size."""
     studio.open(name, data, kind)
-    studio.wait(f"document.querySelector('#announcer').textContent.includes('{name}')")
+    studio.wait_announced(name)
     wait_full(studio)
 
 
@@ -75,7 +75,7 @@ def test_phone_photo_is_upright(photo: Studio) -> None:
     upright = np.asarray(landscape(300, 400))
     lying = jpeg(np.rot90(upright), orientation=6)
     photo.drop("IMG_1.jpg", lying, "image/jpeg")
-    photo.wait("document.querySelector('#announcer').textContent.includes('IMG_1.jpg')")
+    photo.wait_announced("IMG_1.jpg")
     wait_full(photo)
     assert close_to(photo.drawing(), upright)
     assert close_to(decode(photo.save("result")), full_translation(photo, lying, "image/jpeg"), 0.1)
@@ -83,7 +83,7 @@ def test_phone_photo_is_upright(photo: Studio) -> None:
 
 def test_gray_model_shows_the_photo_in_gray_and_gets_its_luma(gray: Studio) -> None:
     gray.paste("photo.png", png(WIDE))
-    gray.wait("document.querySelector('#announcer').textContent.includes('photo.png')")
+    gray.wait_announced("photo.png")
     shown = gray.canvas("#drawing-stage .layer-gray").astype(int)
     assert np.abs(shown - shown[:, :, :1]).max() <= 2
     # The photo lies in rows 128 to 896 of the 1024 that the sheet has.
@@ -239,7 +239,7 @@ def test_project_keeps_photo_and_crop(photo: Studio) -> None:
     cropped, project = photo.drawing(), photo.save("project")
     photo.page.click("#clear")
     photo.open("work.inkwash", project, "application/json")
-    photo.wait("document.querySelector('#announcer').textContent.includes('work.inkwash')")
+    photo.wait_announced("work.inkwash")
     assert np.array_equal(photo.drawing(), cropped)
     photo.press("x")
     photo.page.click("[data-crop=whole]")
@@ -267,7 +267,7 @@ def test_examples_are_a_gallery_and_one_opens(photo: Studio) -> None:
     assert photo.page.inner_text("#examples-heading") == "Free samples"
     assert photo.page.locator(".gallery figcaption").all_inner_texts() == ["Sample 1", "Sample 2"]
     photo.page.click("[data-sample='1']")
-    photo.wait("document.querySelector('#announcer').textContent.includes('Sample 2')")
+    photo.wait_announced("Sample 2")
     wait_full(photo)
     assert not np.array_equal(photo.drawing(), before)
 
@@ -292,7 +292,7 @@ def test_empty_sheet_offers_samples(open_studio: OpenStudio, options: dict[str, 
         offered.first.focus()
         studio.press("Enter")
     studio.page.wait_for_selector("#empty", state="hidden")
-    studio.wait("document.querySelector('#announcer').textContent.includes('Sample 1')")
+    studio.wait_announced("Sample 1")
     wait_full(studio)
     assert np.array_equal(studio.drawing(), before)
 

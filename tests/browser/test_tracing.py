@@ -98,7 +98,7 @@ def test_what_the_model_gets_is_what_the_api_traces(lines: Studio) -> None:
 def test_line_art_opens_as_it_did(lines: Studio) -> None:
     for name, drawing in (("cat.png", cat_drawing()), ("thick.png", cat_drawing(512, 14))):
         lines.open(name, png(np.asarray(drawing.convert("RGB"))))
-        lines.wait(f"document.querySelector('#announcer').textContent.includes('{name}')")
+        lines.wait_announced(name)
         assert lines.page.is_hidden("#trace-bar")
         assert lines.drawing().min() == 0
 
@@ -280,7 +280,7 @@ def test_something_else_drops_what_was_only_shown(lines: Studio, other: str) -> 
 def test_a_newer_photo_takes_the_place_of_the_first(lines: Studio) -> None:
     trace(lines)
     lines.drop("large.jpg", jpeg(disc(radius=100)), "image/jpeg")
-    lines.wait("document.querySelector('#announcer').textContent.includes('large.jpg')")
+    lines.wait_announced("large.jpg")
     ready(lines)
     assert lines.page.locator(".trace-photo").count() == 1
     lines.page.click("#trace-done")
@@ -391,7 +391,7 @@ def test_on_a_phone_the_choice_and_the_sheet_are_seen_together(open_studio: Open
 
 def test_the_offer_can_be_read_by_everyone(lines: Studio) -> None:
     lines.drop("ball.jpg", jpeg(disc()), "image/jpeg")
-    lines.wait("document.querySelector('#announcer').textContent.includes('ball.jpg')")
+    lines.wait_announced("ball.jpg")
     ready(lines)
     found = Axe().run(lines.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
     assert not found.response["violations"], found.generate_report()

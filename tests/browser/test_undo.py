@@ -115,7 +115,7 @@ def test_sample_opened_in_a_drag_on_the_pad_ends_it(many: Studio) -> None:
     many.page.click("#pad-button")
     hold_point(many, 0.8, 0.2)
     many.press("n")
-    many.wait("document.querySelector('#announcer').textContent.includes('Sample 2')")
+    many.wait_announced("Sample 2")
     opened = seed(many)
     many.page.mouse.move(*on_pad(many, 0.2, 0.8))
     many.page.mouse.up()

@@ -388,13 +388,13 @@ async def test_no_more_large_photos_are_in_memory_than_there_are_places(
 
 async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes_module, "LARGE_PIXELS", 399)
-    own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1, deadline_seconds=0.3)
+    own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1, deadline_seconds=2)
     app = create_app(own, lambda _: SlowSession(0.01))
     async with app.router.lifespan_context(app), _caller(app, "10.0.0.1") as caller:
         engine = app.state.service.engine
         async with engine.place_for_large("http:10.0.0.1"), engine.place_for_large("http:10.0.0.1"):
             response = await caller.post("/translate/photo?size=original", content=png(random_picture(20, 20)))
-            assert "No place for a large picture came within 0.3 seconds" in assert_error(response, 504, "timeout")["detail"]
+            assert "No place for a large picture came within 2 seconds" in assert_error(response, 504, "timeout")["detail"]
             for query, side in (("size=original", 19), ("size=model", 20)):
                 other = await caller.post(f"/translate/photo?{query}", content=png(random_picture(side, 20)))
                 assert other.status_code == 200, "what is small, or made small, needs no place"
