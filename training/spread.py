@@ -50,5 +50,9 @@ def spread_hints(lines: Tensor, hints: Tensor) -> Tensor:
         weight = filled[:, 3:]  # so far colours are sums of neighbours times gains, and this is what to divide by
         filled = filled / torch.where(weight > 0, weight, 1.0)
         rounds_filled = rounds_filled + filled[:, 3:]
-    spread = torch.cat([filled[:, :3], rounds_filled / (ROUNDS + 1)], dim=1)
-    return F.interpolate(spread, scale_factor=float(CELL_PX), mode="nearest")
+    # At last a square's width under the lines, whose sides belong to what they bound.
+    values = torch.cat([filled, rounds_filled], dim=1)
+    nearby = F.conv2d(values, cross.expand(SPREAD_CHANNELS + 1, 1, 3, 3), padding=1, groups=SPREAD_CHANNELS + 1)
+    values = torch.where(filled[:, 3:] > 0, values, nearby / nearby[:, 3:4].clamp(min=1.0))
+    spread = torch.cat([values[:, :3], values[:, 4:] / (ROUNDS + 1)], dim=1)
+    return F.interpolate(spread, scale_factor=float(CELL_PX), mode="bilinear", align_corners=False)

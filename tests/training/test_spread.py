@@ -37,7 +37,18 @@ def test_dab_fills_the_part_that_it_lies_in_and_no_other() -> None:
     for row in range(0, 64, 4):
         assert _color_at(spread, row, 2) == list(RED)
         assert _color_at(spread, row, 60) == list(GREEN)
-    assert not spread[:, :, :, 30:34].any()
+
+
+def test_line_takes_the_colour_of_its_side() -> None:
+    lines, hints = _paper()
+    lines[:, :, :, 28:36] = -1.0
+    _dab(hints, 8, 8, RED)
+    _dab(hints, 48, 52, GREEN)
+    spread = spread_hints(lines, hints)
+    assert _color_at(spread, 32, 28) == _color_at(spread, 32, 2)
+    assert _color_at(spread, 32, 35) == _color_at(spread, 32, 60)
+    hints[0, :, 48:] = 0
+    assert not spread_hints(lines, hints)[0, :, :, 36:].any(), "and the other side none"
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8])
@@ -69,7 +80,7 @@ def test_reach_falls_from_one_to_nothing() -> None:
     assert reach[0] == 1
     assert bool((reach[1:] <= reach[:-1]).all())
     assert reach[CELL_PX * SPREAD_STEPS] > 0
-    assert reach[CELL_PX * (SPREAD_STEPS + 1)] == 0
+    assert reach[CELL_PX * (SPREAD_STEPS + 3)] == 0
 
 
 def test_gap_in_a_line_lets_colour_through_late() -> None:
