@@ -20,6 +20,7 @@ def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
         ("Cat with colour hints", "ねこ(色指定)", _cat, _CAT_DABS),
         ("Mug", "マグカップ", _mug, _MUG_DABS),
         ("House", "家", _house, ()),
+        ("House with colour hints", "家(色指定)", _house, _HOUSE_DABS),
         ("Flower", "花", _flower, _FLOWER_DABS),
         ("Fish", "さかな", _fish, _FISH_DABS),
     )
@@ -116,8 +117,19 @@ _CAT_DABS = (
     Dab(78, 76, 8, (120, 144, 168)), Dab(181, 76, 8, (120, 144, 168)), Dab(129, 162, 4, (236, 120, 140)),
 )  # fmt: skip
 _MUG_DABS = (Dab(88, 150, 13, (214, 60, 60)), Dab(140, 170, 13, (214, 60, 60)), Dab(112, 84, 8, (96, 56, 32)))
-_FLOWER_DABS = (
-    Dab(128, 88, 9, (252, 200, 40)), Dab(178, 100, 9, (196, 90, 200)), Dab(80, 76, 9, (196, 90, 200)),
-    Dab(140, 140, 9, (196, 90, 200)), Dab(178, 204, 7, (80, 160, 60)), Dab(94, 222, 7, (80, 160, 60)),
+_WALL = (250, 226, 150)
+_HOUSE_DABS = (
+    Dab(100, 112, 9, (205, 70, 50)), Dab(180, 60, 6, (150, 90, 60)), Dab(129, 176, 6, (140, 90, 50)),
+    Dab(84, 204, 8, _WALL), Dab(175, 204, 8, _WALL), Dab(128, 145, 6, _WALL), Dab(128, 96, 7, (120, 190, 240)),
+    Dab(84, 165, 9, (120, 190, 240)), Dab(174, 165, 9, (120, 190, 240)),
 )  # fmt: skip
-_FISH_DABS = (Dab(132, 108, 10, (40, 130, 220)), Dab(80, 150, 9, (40, 130, 220)), Dab(212, 128, 8, (250, 190, 40)))
+_PETAL, _LEAF, _FIN = (196, 90, 200), (80, 160, 60), (250, 170, 40)
+_FLOWER_DABS = (
+    Dab(128, 88, 9, (252, 200, 40)), Dab(178, 100, 9, _PETAL), Dab(140, 140, 9, _PETAL), Dab(91, 126, 9, _PETAL),
+    Dab(80, 76, 9, _PETAL), Dab(114, 40, 9, _PETAL), Dab(164, 52, 9, _PETAL),
+    Dab(178, 204, 7, _LEAF), Dab(168, 194, 6, _LEAF), Dab(94, 222, 7, _LEAF), Dab(134, 190, 5, _LEAF), Dab(132, 232, 5, _LEAF),
+)  # fmt: skip
+_FISH_DABS = (
+    Dab(132, 108, 10, (40, 130, 220)), Dab(80, 150, 9, (40, 130, 220)),
+    Dab(212, 128, 8, _FIN), Dab(134, 66, 6, _FIN), Dab(129, 192, 6, _FIN),
+)  # fmt: skip
