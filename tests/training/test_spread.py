@@ -106,3 +106,14 @@ def test_pictures_of_a_batch_do_not_meet() -> None:
     both = spread_hints(lines.repeat(2, 1, 1, 1), torch.cat([hints, torch.zeros_like(hints)]))
     assert torch.equal(both[:1], spread_hints(lines, hints))
     assert not both[1].any()
+
+
+def test_half_precision_holds_the_colours() -> None:
+    """As a runtime may compute; over the longest way, through a corridor and over open paper."""
+    side = 4 * CELL_PX * SPREAD_STEPS // 2
+    lines, hints = _paper(side)
+    lines[:, :, 12:16] = -1.0
+    _dab(hints, 0, 0, RED)
+    _dab(hints, 100, 100, GREEN)
+    full, half = spread_hints(lines, hints), spread_hints(lines.half(), hints.half())
+    torch.testing.assert_close(half.float(), full, rtol=0, atol=4e-3)
