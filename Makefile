@@ -34,7 +34,7 @@ serve-gpu: $(GPU_VENV)/.installed-gpu ## the same on an NVIDIA GPU; refuses to s
 test: $(VENV)/.installed-test browser ## install what the tests need and run all but the slow and the GPU-only ones
 	$(BIN)/python -m tests $(ARGS)
 
-test-slow: $(VENV)/.installed-test browser ## run the slow tests
+test-slow: $(VENV)/.installed-ray browser ## run the slow tests
 	$(BIN)/python -m pytest -m 'slow and not gpu' $(ARGS)
 
 # An installed Chromium or Chrome is used; else root takes Debian's; else Playwright fetches its own into the user's cache.
@@ -86,6 +86,11 @@ $(VENV)/.installed-test: $(INPUTS) | $(BIN)/python
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install $(PIP_FLAGS) --index-url '$(TORCH_INDEX)' torch)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[cpu,train,dev]'
 	@touch $@ $(VENV)/.installed-cpu
+
+$(VENV)/.installed-ray: $(VENV)/.installed-test
+	@echo 'Installing Ray Serve into $(VENV) (a minute or two, once).'
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[ray]'
+	@touch $@
 
 $(GPU_VENV)/.installed-gpu: $(INPUTS) | $(GPU_VENV)/bin/python
 	@echo 'Installing the server with CUDA into $(GPU_VENV) (a few minutes and 3 GB, once).'
