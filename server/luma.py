@@ -65,9 +65,13 @@ def _of_one_size(luma: Pixels, picture: Pixels) -> Pixels:
 
 def _own_chroma(picture: Pixels) -> tuple[Plane, Plane]:
     """R - Y and B - Y."""
-    red, green, blue = (picture[:, :, channel].astype(np.float32) for channel in range(3))
-    own_luma = RED_SHARE * red + GREEN_SHARE * green + BLUE_SHARE * blue
-    return red - own_luma, blue - own_luma
+    red, green, blue = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32)
+    own_luma = np.float32(RED_SHARE) * red
+    own_luma += np.float32(GREEN_SHARE) * green
+    own_luma += np.float32(BLUE_SHARE) * blue
+    red -= own_luma
+    blue -= own_luma
+    return red, blue
 
 
 def _shrunk(picture: Pixels, luma: Pixels) -> Pixels:
