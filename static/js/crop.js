@@ -5,6 +5,7 @@
 
 import { byId } from "./dom.js";
 import * as geometry from "./cropgeometry.js";
+import { TOOLS } from "./tools.js";
 
 /** @typedef {import("./types").Crop} Crop */
 /** @typedef {import("./types").Point} Point */
@@ -77,7 +78,7 @@ export class CropMode {
     this.#toolBefore = toolBefore;
     this.view.reset();
     this.#setAspect("free");
-    this.studio.preview("step.crop", () => {});
+    this.studio.preview("step.crop", () => {}, () => this.#takeAlong());
     this.#toggle(true);
     this.#show();
     /** @type {HTMLElement} */ (this.#frame.querySelector("[data-handle=move]")).focus({ preventScroll: true });
@@ -85,11 +86,14 @@ export class CropMode {
 
   /** Keeps what was chosen, as one step. */
   done() {
-    if (!this.isOpen) return;
+    if (this.isOpen) this.studio.keepPreview();
+  }
+
+  /** What is painted over the photo, and the slots' pictures, go with it. */
+  #takeAlong() {
     const { photo } = this.studio.drawing;
     const before = photo?.committedCrop;
     if (photo?.shown && before) this.studio.drawing.followCrop(before, photo.shown.crop, photo.shown.photo.size);
-    this.studio.keepPreview();
   }
 
   /** Goes back to how it was. */
@@ -101,7 +105,8 @@ export class CropMode {
   #close() {
     if (!this.isOpen) return;
     this.#toggle(false);
-    this.studio.setTool(this.#toolBefore);
+    // Another tool may have been chosen, which ended it.
+    if (TOOLS[this.studio.toolId].mode === "crop") this.studio.setTool(this.#toolBefore);
     this.#sheet.focus({ preventScroll: true });
   }
 

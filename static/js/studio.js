@@ -34,7 +34,7 @@ export class Studio extends EventTarget {
   #sizes = new Map();
   /** @type {{gesture: import("./types").Gesture, step: string} | null} */
   #stroke = null;
-  /** What is on show and is no step yet: the message key of the step that it would be. @type {string | null} */
+  /** What is on show and is no step yet. @type {{label: string, settle: () => void} | null} label: message key of the step it would be */
   #preview = null;
   /** @type {(point: Point) => string | null} */
   pictureColor = () => null;
@@ -290,11 +290,12 @@ export class Studio extends EventTarget {
    * it, everything else drops it.
    * @param {string} label - message key of the step that it would be
    * @param {(drawing: Drawing) => void} draw
+   * @param {() => void} [settle] - done once, when it becomes a step
    */
-  preview(label, draw) {
+  preview(label, draw, settle = () => {}) {
     this.cancelStroke();
     this.drawing.reset();
-    this.#preview = label;
+    this.#preview = { label, settle };
     draw(this.drawing);
     this.#tell("preview");
     this.#tell("change");
@@ -302,9 +303,10 @@ export class Studio extends EventTarget {
 
   /** Makes what is on show a step. */
   keepPreview() {
-    const label = this.#preview;
-    if (label === null) return;
+    if (this.#preview === null) return;
+    const { label, settle } = this.#preview;
     this.#preview = null;
+    settle();
     this.record(label);
     this.#tell("preview");
   }
@@ -414,7 +416,7 @@ export class Studio extends EventTarget {
     this.cancelStroke();
     if (step) return step;
     if (this.choice.drop()) return "step.variation";
-    const label = this.#preview;
+    const label = this.#preview?.label ?? null;
     this.dropPreview();
     return label;
   }

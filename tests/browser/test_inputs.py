@@ -405,3 +405,69 @@ def test_batch_without_a_needed_input_says_which(pair: Studio, watch: Watch) -> 
     pair.press("Escape")
     assert not pair.is_enabled("#look")
     assert watch.complaints == []
+
+
+# --- a photo with hints and a further input
+
+
+@pytest.fixture(scope="module")
+def hinted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A model that shows dabs where they lie on a photo, and takes a relief without looking at it."""
+    text = """<ir_version: 9, opset_import: ["": 17]>
+    dab (uint8[N,64,64,3] photo, uint8[N,64,64,1] relief, uint8[N,64,64,4] hints) => (uint8[N,64,64,3] image) {
+      colors, cover = Split <axis = 3> (hints, three_one)
+      is_dab = Cast <to = 9> (cover)
+      heights = Cast <to = 9> (relief)
+      never = Xor (heights, heights)
+      is_shown = Or (is_dab, never)
+      image = Where (is_shown, colors, photo)
+    }"""
+    hints = {**photo_input("hints", 64), "kind": "hints", "channels": 4, "background": [0, 0, 0, 0], "optional": True}
+    inputs = (photo_input(size=64), photo_input("relief", 64, "gray"), hints)
+    output = {"size": {"height": 64, "width": 64}}
+    graph = Graph(text, inputs, output, constants={"three_one": np.array([3, 1], np.int64)})
+    folder = tmp_path_factory.mktemp("hinted")
+    write_model(folder / "hinted", graph, pictures=({"photo": landscape(64, 64), "relief": relief(64)},))
+    running = Server(folder, free_port())
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def hinted(open_studio: OpenStudio, hinted_server: Server) -> Studio:
+    """The page with a wide photo and a red dab on its left half."""
+    studio = open_studio("hinted", url=hinted_server.url)
+    drop_on(studio, "#drawing", {"photo.png": png(PHOTO), "relief.png": png(SLOPE)})
+    studio.wait("document.querySelector('[data-input=relief] small').textContent === 'relief.png'")
+    studio.press("h")
+    studio.page.fill(".hex", "#ff0000")
+    studio.press("Enter")
+    studio.stroke((80, 128), (84, 128))
+    return studio
+
+
+def dab_column(studio: Studio) -> float:
+    """Where the dab lies in the picture on show, as a share of its width."""
+    pixels = studio.result().astype(int)
+    columns = np.nonzero((pixels[:, :, 0] > 180) & (pixels[:, :, 1] < 110))[1]
+    return float(columns.mean()) / pixels.shape[1]
+
+
+def test_hints_go_along_with_a_crop_that_another_input_ends(hinted: Studio) -> None:
+    before = dab_column(hinted)
+    hinted.press("x")
+    hinted.page.click("[data-aspect=square]")
+    choose_input(hinted, "relief", "other.png", png(SLOPE[::-1]))
+    hinted.page.wait_for_selector("#crop", state="hidden")
+    # The middle 120 of 160 columns fill the sheet.
+    assert dab_column(hinted) == pytest.approx((before - 20 / 160) * 160 / 120, abs=0.02)
+
+
+def test_tool_chosen_in_a_crop_ends_it_and_stays(hinted: Studio) -> None:
+    assert hinted.page.get_attribute("[data-tool=hint]", "aria-pressed") == "true"
+    hinted.press("x")
+    hinted.page.wait_for_selector("#crop:not([hidden])")
+    hinted.page.click("[data-tool=unhint]")
+    hinted.page.wait_for_selector("#crop", state="hidden")
+    assert hinted.page.get_attribute("[data-tool=unhint]", "aria-pressed") == "true"
