@@ -10,8 +10,8 @@ from training.recipes.recipe import Drawing, Subject
 
 Tint = tuple[int, int, int]
 
-YELLOW, PINK, VIOLET, RED, ORANGE = (
-    (244, 200, 40), (232, 96, 160), (124, 84, 190), (204, 36, 44), (238, 132, 40),
+YELLOW, PINK, VIOLET, RED, ORANGE, GREEN = (
+    (244, 200, 40), (232, 96, 160), (124, 84, 190), (204, 36, 44), (238, 132, 40), (74, 132, 60),
 )  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
         ("Daisy", "ひなぎく", _daisy, ()),
         ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _petals_of(5, 62, PINK, YELLOW)),
         ("Violet five-petalled flower", "紫の五弁花", _five_petals, _petals_of(5, 62, VIOLET, YELLOW)),
-        ("Tulip", "チューリップ", _tulip, (Dab(128, 90, 12, RED),)),
+        ("Tulip", "チューリップ", _tulip, _tulip_dabs()),
         ("Poppy", "ポピー", _poppy, ()),
         ("Orange daisy", "オレンジのひなぎく", _daisy, _petals_of(12, 70, ORANGE, (96, 58, 30))),
     )
@@ -48,7 +48,7 @@ def _daisy() -> list[Stroke]:
 
 
 def _five_petals() -> list[Stroke]:
-    petal: Sequence[Point] = [(16, -8), (46, -48), (88, -46), (103, -14), (98, 0), (103, 14), (88, 46), (46, 48), (16, 8)]
+    petal: Sequence[Point] = [(17, -8), (44, -27), (80, -51), (104, -26), (97, 0), (104, 26), (80, 51), (44, 27), (17, 8)]
     petals = [with_corners(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, petal), (4,)) for k in range(5)]
     veins = [curve(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, [(24, 0), (44, 2), (66, 0)])) for k in range(5)]
     return [ring(128, 130, 14, 13), *petals, *veins]
@@ -90,9 +90,13 @@ def _poppy() -> list[Stroke]:
 
 
 def _petals_of(count: int, reach: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
-    """A dab on every other petal, and one on the middle."""
-    spots = [_around(128, 129, 2 * math.pi * k / count - math.pi / 2, [(reach, 0)])[0] for k in range(0, count, 2)]
+    """A dab on every petal, and one on the middle."""
+    spots = [_around(128, 129, 2 * math.pi * k / count - math.pi / 2, [(reach, 0)])[0] for k in range(count)]
     return (*(Dab(x, y, 7, tint) for x, y in spots), Dab(128, 129, 7, middle))
+
+
+def _tulip_dabs() -> tuple[Dab, ...]:
+    return (Dab(128, 90, 9, RED), Dab(94, 96, 6, RED), Dab(162, 96, 6, RED), Dab(127.5, 206, 4, GREEN))
 
 
 WEAKNESSES = """\
