@@ -39,8 +39,6 @@ CLIENT_CLOSED_REQUEST = 499
 
 LARGE_PIXELS = 2**20
 """A picture of more is in memory for few requests at a time; of fewer, all requests together take little more than bodies."""
-SHORT_FILE = 2**16
-"""Bytes. The header of a shorter file is read at once: that takes less time than to hand it to another thread and back."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -172,9 +170,7 @@ async def _is_large(service: Service, manifest: Manifest, call: TranslateCall) -
     content = call.pictures.get(manifest.inputs[0].name)
     if content is None or not keeps_size(manifest, call.size):
         return False
-    is_short = len(content) <= SHORT_FILE
-    pixels = count_pixels(content) if is_short else await service.engine.offload(count_pixels, content)
-    return pixels > LARGE_PIXELS
+    return await service.engine.offload(count_pixels, content) > LARGE_PIXELS
 
 
 async def _answer_now(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:

@@ -63,6 +63,7 @@ class SessionOptions:
     provider: Provider
     threads: int
     cache_dir: Path | None = None
+    spins: bool = False
 
 
 def runtime_version() -> str:
@@ -242,10 +243,9 @@ def _open(content: bytes, options: SessionOptions, engine_cache: Path | None) ->
     settings.inter_op_num_threads = 1
     settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     settings.log_severity_level = 3
-    # Within a run threads spin, as small nodes are over before a thread that sleeps has woken. Between runs they would take the
-    # cores that decoding, encoding and the event loop need.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    settings.add_session_config_entry("session.force_spinning_stop", "1")
+    # Threads that spin while they wait are a little quicker on idle cores and far slower on those that others want too.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(options.spins)))
+    settings.add_session_config_entry("session.force_spinning_stop", "1")  # between runs others need the cores
     # A node is dealt out in shrinking blocks: a thread that other work keeps gets fewer, and nobody waits long for it.
     settings.add_session_config_entry("session.dynamic_block_base", "4")
     settings.add_session_config_entry("session.set_denormal_as_zero", "1")

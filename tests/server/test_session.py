@@ -33,6 +33,14 @@ def test_a_graph_gives_back_its_input(tmp_path: Path) -> None:
     assert session.provider == "CPUExecutionProvider"
 
 
+@pytest.mark.parametrize("spins", [False, True])
+def test_threads_spin_within_a_run_where_that_is_wished(tmp_path: Path, spins: bool) -> None:
+    session = OrtSession(entry_of(tmp_path, models.identity_graph(4)), replace(OPTIONS, spins=spins))
+    settings = session._session.get_session_options()
+    assert settings.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spins))
+    assert settings.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
 def test_batches_are_padded_to_a_known_size_and_cut_again(tmp_path: Path) -> None:
     session = OrtSession(entry_of(tmp_path, models.identity_graph(4)), BATCHING)
     assert session.batch_limit == 4
