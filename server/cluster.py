@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,8 +34,8 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     replicas: int = Field(1, ge=1, description="Servers; each holds its own copy of the models.")
-    cpus: float = Field(2.0, gt=0, description="Cores that Ray sets aside for a replica.")
-    gpus: float = Field(0.0, ge=0, description="GPUs that Ray sets aside for a replica; 0.5 lets two share one.")
+    cpus: float = Field(2.0, gt=0, le=512, description="Cores that Ray sets aside for a replica.")
+    gpus: float = Field(0.0, ge=0, le=1, description="GPU that Ray sets aside for a replica; 0.5 lets two share one.")
 
 
 def app(given: Mapping[str, object]) -> serve.Application:
@@ -44,7 +45,7 @@ def app(given: Mapping[str, object]) -> serve.Application:
         given: `Arguments` by name; texts from the command line, typed values from a configuration file.
 
     Raises:
-        ConfigurationError: an argument or a variable is wrong. A folder that a machine lacks is found by the replica there.
+        ConfigurationError: an argument or a variable is wrong. What a machine lacks, a folder or a device, its replica finds.
     """
     arguments = read_arguments(given)
     settings = of_replica(load_settings(), arguments)
@@ -52,7 +53,8 @@ def app(given: Mapping[str, object]) -> serve.Application:
         name=NAME,
         num_replicas=arguments.replicas,
         max_ongoing_requests=settings.max_connections + OTHER_REQUESTS,
-        graceful_shutdown_timeout_s=settings.shutdown_grace_seconds,
+        # Ray waits so long for requests, and the app as long again for what they left.
+        graceful_shutdown_timeout_s=2 * settings.shutdown_grace_seconds + 1,
         ray_actor_options={"num_cpus": arguments.cpus, "num_gpus": arguments.gpus},
     )
     return deployment(serve.ingress(_builder(settings))()).bind()
@@ -73,10 +75,13 @@ def read_arguments(given: Mapping[str, object]) -> Arguments:
 
 
 def of_replica(settings: Settings, arguments: Arguments) -> Settings:
-    """Threads are the cores that Ray sets aside, where no setting says otherwise: a replica sees all those of its machine."""
-    if settings.threads:
-        return settings
-    return settings.model_copy(update={"threads": max(1, math.floor(arguments.cpus))})
+    """The settings as every replica needs them.
+
+    Threads are the cores that Ray sets aside, where no setting says otherwise: a replica sees all those of its machine. Folders
+    are absolute: a replica works in a folder of its own.
+    """
+    threads = settings.threads or max(1, math.floor(arguments.cpus))
+    return settings.model_copy(update={"threads": threads, "models_dir": tuple(map(Path.absolute, settings.models_dir))})
 
 
 def _builder(settings: Settings) -> Callable[[], FastAPI]:
@@ -85,13 +90,13 @@ def _builder(settings: Settings) -> Callable[[], FastAPI]:
     def build() -> FastAPI:
         logs.configure(settings.log_level, settings.log_format)
         built = create_app(settings)
-        _start_when_loaded(built)
+        start_when_loaded(built)
         return built
 
     return build
 
 
-def _start_when_loaded(built: FastAPI) -> None:
+def start_when_loaded(built: FastAPI) -> None:
     """Ray takes a replica that has started for one that is ready, so starting includes the loading of the models."""
     lifespan, service = built.router.lifespan_context, built.state.service
     assert isinstance(service, Service)

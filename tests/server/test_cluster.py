@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +22,12 @@ import yaml
 from fastapi.testclient import TestClient
 from websockets.sync.client import connect
 
+from server.app import create_app
+from server.catalog import Entry
 from server.settings import Settings
 from tests.server import models
 from tests.server.conftest import png
+from tests.server.fake import WAIT_SECONDS, FakeSession
 from tests.server.livechat import frame, read_answer
 
 pytestmark = [
@@ -130,18 +135,13 @@ def test_picture_is_the_one_that_the_server_alone_makes(cluster: Cluster, client
     assert answer.headers["X-Seed"] == "7"
 
 
-def test_replicas_are_loaded_when_they_get_requests_and_have_the_threads_set_aside(cluster: Cluster) -> None:
+def test_both_replicas_answer_with_the_threads_set_aside(cluster: Cluster) -> None:
+    cluster.wait(lambda: len(cluster.replicas()) == 2)
+    # How long its models took to load tells one replica from the other, and changes no more.
+    loading = re.compile(r"^inkwash_model_load_seconds_sum.*$", re.MULTILINE)
+    cluster.wait(lambda: len({tuple(loading.findall(cluster.get("/metrics").text)) for _ in range(20)}) == 2)
     told = [cluster.get("/v2/health/ready").json() for _ in range(20)]
     assert all(set(one["models"].values()) == {"ready"} and one["threads"] == 1 for one in told)
-    assert len(cluster.replicas()) == 2
-
-
-def test_requests_reach_both_replicas(cluster: Cluster) -> None:
-    def counts() -> str:
-        return re.sub(r"\d\.\d+e[+-]\d+", "", cluster.get("/metrics").text)
-
-    before = {counts() for _ in range(10)}
-    assert len(before) > 1
 
 
 def test_page_and_refusals_come_through(cluster: Cluster) -> None:
@@ -164,8 +164,16 @@ def test_lost_replica_is_made_again_while_the_other_answers(cluster: Cluster) ->
     lost = cluster.replicas()[0]
     lost.kill()
     drawing = png(models.cat_drawing(32))
-    cluster.wait(lambda: cluster.translate(drawing).status_code == 200)
-    cluster.wait(lambda: len([one for one in cluster.replicas() if one.pid != lost.pid]) == 2)
+    failed = []
+
+    def is_replaced() -> bool:
+        status = cluster.translate(drawing).status_code
+        failed.extend([status] if status != 200 else [])
+        return len([one for one in cluster.replicas() if one.pid != lost.pid]) == 2
+
+    cluster.wait(is_replaced)
+    # Ray may have sent a few on before it saw the loss.
+    assert len(failed) <= 3
     assert cluster.translate(drawing).status_code == 200
 
 
@@ -173,7 +181,8 @@ def test_lost_replica_is_made_again_while_the_other_answers(cluster: Cluster) ->
     ("arguments", "settings", "told"),
     [
         (("replicas=0",), {}, "greater than or equal to 1"),
-        (("replica=2",), {}, "replica"),
+        (("replica=2",), {}, "Arguments of server.cluster:app are replicas, cpus, gpus."),
+        (("gpus=1.5",), {}, "less than or equal to 1"),
         ((), {"threds": "2"}, "did you mean INKWASH_THREADS?"),
     ],
 )
@@ -184,9 +193,30 @@ def test_what_is_wrong_is_told_before_anything_runs(arguments: tuple[str, ...], 
     assert told in ended.stdout + ended.stderr
 
 
-def test_threads_of_the_settings_win() -> None:
+def test_threads_of_the_settings_win_and_folders_are_absolute() -> None:
     from server.cluster import Arguments, of_replica
 
     assert of_replica(Settings(threads=3), Arguments(cpus=8)).threads == 3
     assert of_replica(Settings(), Arguments(cpus=8)).threads == 8
     assert of_replica(Settings(), Arguments(cpus=0.5)).threads == 1
+    assert of_replica(Settings(models_dir=(Path("mine"),)), Arguments()).models_dir == (Path.cwd() / "mine",)
+
+
+async def test_replica_has_started_when_its_models_are_loaded(settings: Settings) -> None:
+    from server.cluster import start_when_loaded
+
+    may_load = threading.Event()
+
+    def load(_: Entry) -> FakeSession:
+        assert may_load.wait(WAIT_SECONDS)
+        return FakeSession(is_open=True)
+
+    app = create_app(settings.model_copy(update={"preload": True}), load)
+    start_when_loaded(app)
+    lifespan = app.router.lifespan_context(app)
+    started = asyncio.create_task(lifespan.__aenter__())
+    await asyncio.sleep(0.3)
+    assert not started.done()
+    may_load.set()
+    await asyncio.wait_for(started, WAIT_SECONDS)
+    await lifespan.__aexit__(None, None, None)
