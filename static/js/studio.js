@@ -131,7 +131,9 @@ export class Studio extends EventTarget {
   /** @param {string} id */
   setTool(id) {
     if (!toolsFor(this.manifest).includes(id)) return;
-    if (TOOLS[id].cursor === "pick" && this.toolId !== id) this.#previousTool = this.toolId;
+    // A picked colour leads back to what draws, and not into a crop that came between.
+    const { cursor, mode } = TOOLS[this.toolId];
+    if (cursor !== "pick" && !mode) this.#previousTool = this.toolId;
     this.toolId = id;
     this.#tell("tool");
     this.#tell("size");

@@ -464,10 +464,22 @@ def test_hints_go_along_with_a_crop_that_another_input_ends(hinted: Studio) -> N
     assert dab_column(hinted) == pytest.approx((before - 20 / 160) * 160 / 120, abs=0.02)
 
 
-def test_tool_chosen_in_a_crop_ends_it_and_stays(hinted: Studio) -> None:
+@pytest.mark.parametrize("tool", ["unhint", "pick"])
+def test_tool_chosen_in_a_crop_ends_it_and_stays(hinted: Studio, tool: str) -> None:
     assert hinted.page.get_attribute("[data-tool=hint]", "aria-pressed") == "true"
     hinted.press("x")
     hinted.page.wait_for_selector("#crop:not([hidden])")
-    hinted.page.click("[data-tool=unhint]")
+    hinted.page.click(f"[data-tool={tool}]")
     hinted.page.wait_for_selector("#crop", state="hidden")
-    assert hinted.page.get_attribute("[data-tool=unhint]", "aria-pressed") == "true"
+    assert hinted.page.get_attribute(f"[data-tool={tool}]", "aria-pressed") == "true"
+
+
+def test_colour_picked_after_a_crop_leads_back_to_the_tool_before_it(hinted: Studio) -> None:
+    hinted.press("x")
+    hinted.page.wait_for_selector("#crop:not([hidden])")
+    hinted.press("i")
+    hinted.page.wait_for_selector("#crop", state="hidden")
+    hinted.settle()
+    hinted.click((128, 128))
+    assert hinted.page.get_attribute("[data-tool=hint]", "aria-pressed") == "true"
+    assert hinted.page.is_hidden("#crop")

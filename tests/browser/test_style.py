@@ -160,7 +160,7 @@ def test_sample_that_comes_after_the_model_was_changed_is_no_style(many: Studio)
     many.settle()
     many.press("Control+z")
     many.wait("location.search.includes('demo-many')")
-    with many.page.expect_response(lambda response: response.request.resource_type == "fetch"):
+    with many.page.expect_response(lambda response: response.request == held[0].request):
         held[0].continue_()
     many.page.wait_for_timeout(300)  # for the decoding of what must not be taken
     assert many.page.get_attribute("#style-slot", "data-state") == "optional"
