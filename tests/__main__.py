@@ -2,7 +2,7 @@
 
 All of them run in two processes side by side: the page's tests wait for their browser much of the time, the others keep a core
 busy. A few of the page's tests that fail run once more when the others have ended: a slow machine can keep a browser from what
-a person would never wait for, and a fault fails again. Those that passed only alone are named.
+a person would never wait for. Those that pass only alone are named, for a race may hide there that only load brings out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             others.wait()
             told.seek(0)
             shutil.copyfileobj(told, sys.stdout)
-        if status == TESTS_FAILED and len(failed := failures(Path(cache))) <= AGAIN:
+        if status == TESTS_FAILED and 0 < len(failed := failures(Path(cache))) <= AGAIN:
             _tell(f"Failed beside the others, and run again alone: {', '.join(failed)}")
             status = subprocess.call([*page, "--last-failed"])
             if status == 0:
