@@ -15,16 +15,22 @@ YELLOW, PINK, VIOLET, RED, ORANGE, GREEN = (
 )  # fmt: skip
 
 
+CENTRE = (128.0, 129.0)
+"""Of flowers that are seen from the front, out of 256."""
+DAISY_TURN = 0.1
+"""Radians."""
+
+
 def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
     """All drawings at `size` pixels, lines `line_width_px` wide there (1 % of the side when not known)."""
     width = line_width_px or 0.012 * size
     makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...]]] = (
         ("Daisy", "ひなぎく", _daisy, ()),
-        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _petals_of(5, 62, PINK, YELLOW)),
-        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _petals_of(5, 62, VIOLET, YELLOW)),
+        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, -math.pi / 2, PINK, YELLOW)),
+        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, -math.pi / 2, VIOLET, YELLOW)),
         ("Tulip", "チューリップ", _tulip, _tulip_dabs()),
         ("Poppy", "ポピー", _poppy, ()),
-        ("Orange daisy", "オレンジのひなぎく", _daisy, _petals_of(12, 70, ORANGE, (96, 58, 30))),
+        ("Orange daisy", "オレンジのひなぎく", _daisy, _dabs_of(12, 80, DAISY_TURN, ORANGE, (96, 58, 30))),
     )
     return tuple(
         Drawing(
@@ -42,16 +48,16 @@ def _around(x: float, y: float, turn: float, points: Sequence[Point]) -> list[Po
 
 
 def _daisy() -> list[Stroke]:
-    petal: Sequence[Point] = [(27, -8), (62, -17), (98, -11), (106, 0), (98, 11), (62, 17), (27, 8)]
-    petals = [curve(_around(128, 128, 2 * math.pi * k / 12 + 0.1, petal)) for k in range(12)]
-    return [ring(128, 128, 27, 26), *petals]
+    petal: Sequence[Point] = [(29, -5), (64, -13), (98, -12), (108, 0), (98, 12), (64, 13), (29, 5)]
+    petals = [curve(_around(*CENTRE, 2 * math.pi * k / 12 + DAISY_TURN, petal)) for k in range(12)]
+    return [ring(*CENTRE, 27, 26), *petals]
 
 
 def _five_petals() -> list[Stroke]:
     petal: Sequence[Point] = [(17, -8), (44, -27), (80, -51), (104, -26), (97, 0), (104, 26), (80, 51), (44, 27), (17, 8)]
-    petals = [with_corners(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, petal), (4,)) for k in range(5)]
-    veins = [curve(_around(128, 130, 2 * math.pi * k / 5 - math.pi / 2, [(24, 0), (44, 2), (66, 0)])) for k in range(5)]
-    return [ring(128, 130, 14, 13), *petals, *veins]
+    petals = [with_corners(_around(*CENTRE, 2 * math.pi * k / 5 - math.pi / 2, petal), (4,)) for k in range(5)]
+    veins = [curve(_around(*CENTRE, 2 * math.pi * k / 5 - math.pi / 2, [(24, 0), (38, 2), (50, 0)])) for k in range(5)]
+    return [ring(*CENTRE, 14, 13), *petals, *veins]
 
 
 def _tulip() -> list[Stroke]:
@@ -89,14 +95,14 @@ def _poppy() -> list[Stroke]:
     ]  # fmt: skip
 
 
-def _petals_of(count: int, reach: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
-    """A dab on every petal, and one on the middle."""
-    spots = [_around(128, 129, 2 * math.pi * k / count - math.pi / 2, [(reach, 0)])[0] for k in range(count)]
-    return (*(Dab(x, y, 7, tint) for x, y in spots), Dab(128, 129, 7, middle))
+def _dabs_of(count: int, reach: float, turn: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
+    """A dab on every petal, beside its vein, and one on the middle."""
+    spots = [_around(*CENTRE, 2 * math.pi * k / count + turn, [(reach, 0)])[0] for k in range(count)]
+    return (*(Dab(x, y, 6, tint) for x, y in spots), Dab(*CENTRE, 6, middle))
 
 
 def _tulip_dabs() -> tuple[Dab, ...]:
-    return (Dab(128, 90, 9, RED), Dab(94, 96, 6, RED), Dab(162, 96, 6, RED), Dab(127.5, 206, 4, GREEN))
+    return (Dab(128, 90, 9, RED), Dab(89, 92, 5, RED), Dab(167, 92, 5, RED), Dab(127, 206, 2.5, GREEN))
 
 
 WEAKNESSES = """\
