@@ -9,6 +9,7 @@ import io
 import json
 import math
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,13 @@ SHOTS = (
 
 
 def main() -> None:
-    """Makes every picture."""
+    """Makes every picture.
+
+    Raises:
+        SystemExit: The page would be shown with empty boxes for its Japanese.
+    """
+    if not _has_japanese_font():
+        raise SystemExit("No font here has Japanese (fc-list :lang=ja is empty); install one, such as Debian's fonts-noto-cjk.")
     with ServerProcess(MODELS) as server:
         address = f"http://{server.host}:{server.port}"
         with sync_playwright() as playwright:
@@ -67,6 +74,12 @@ def main() -> None:
         for model in json.loads(httpx.get(f"{address}/models").text)["models"]:
             _sample_sheet(address, model["id"]).save(FOLDER / f"samples-{model['id']}.jpg", quality=90)
         _variety_sheet(address, "colorize-many").save(FOLDER / "variety-colorize-many.jpg", quality=90)
+
+
+def _has_japanese_font() -> bool:
+    """True as well where nothing tells, as on systems without fontconfig."""
+    command = shutil.which("fc-list")
+    return command is None or bool(subprocess.run([command, ":lang=ja"], capture_output=True, check=True).stdout)
 
 
 def _chromium() -> str | None:

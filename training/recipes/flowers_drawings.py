@@ -110,6 +110,7 @@ WEAKNESSES = """\
   wrong, and so are some of its own.
 - It knows single large blooms, seen from the front or the side. A bunch, a meadow or a vase becomes petals of the same shape.
 - Which colour a flower has is not in its lines. Without a dab it chooses, and seldom boldly.
+- A dab keeps to the part that it lies in, so each petal wants its own; what a dab fills has few veins and shades.
 - Leaves and stems are often coloured as petals; a green dab helps.
 """
 
