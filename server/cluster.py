@@ -19,7 +19,7 @@ from server import logs
 from server.app import create_app
 from server.errors import ConfigurationError
 from server.service import Service
-from server.settings import Settings, load_settings
+from server.settings import Settings, load_settings, told
 
 NAME = "inkwash"
 """Of the deployment, by which a configuration file can change its options."""
@@ -69,9 +69,8 @@ def read_arguments(given: Mapping[str, object]) -> Arguments:
     try:
         return Arguments.model_validate(given)
     except ValidationError as error:
-        known = ", ".join(Arguments.model_fields)
-        told = [f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg'].lower()}" for item in error.errors()]
-        raise ConfigurationError("\n".join([*told, f"Arguments of server.cluster:app are {known}."])) from None
+        known = f"Arguments of server.cluster:app are {', '.join(Arguments.model_fields)}."
+        raise ConfigurationError("\n".join([*told(error), known])) from None
 
 
 def of_replica(settings: Settings, arguments: Arguments) -> Settings:

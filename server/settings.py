@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,7 +107,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: obj
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_describe(dict(item)) for item in error.errors())) from None
+        raise ConfigurationError("\n".join(told(error, variable))) from None
 
 
 def _unknown_variable(name: str, known: set[str]) -> str:
@@ -116,8 +116,13 @@ def _unknown_variable(name: str, known: set[str]) -> str:
     return f"{name} is not a setting; {hint}"
 
 
-def _describe(item: dict[str, object]) -> str:
+def told(error: ValidationError, naming: Callable[[str], str] = str) -> list[str]:
+    """What is wrong, a line for each value; `naming` makes of a field's name what the person typed."""
+    return [_line(dict(item), naming) for item in error.errors()]
+
+
+def _line(item: dict[str, object], naming: Callable[[str], str]) -> str:
     location = item["loc"]
     name = str(location[0]) if isinstance(location, tuple) and location else "settings"
     reason = str(item["msg"]).removeprefix("Value error, ")
-    return f"{variable(name)} = {item['input']!r}: {reason[:1].lower()}{reason[1:]}"
+    return f"{naming(name)} = {item['input']!r}: {reason[:1].lower()}{reason[1:]}"

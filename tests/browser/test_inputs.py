@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -353,21 +354,30 @@ def pair_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     output = {"size": {"height": 64, "width": 64}, "tiling": {"overlap": 16}}
     inputs = (photo_input(size=64), photo_input("relief", 64, "gray"))
     graph = Graph(text, inputs, output, constants={"white": np.full(1, 255, np.float32)})
-    pictures = ({"photo": landscape(64, 64), "relief": relief(64)},)
-    folder = tmp_path_factory.mktemp("pair")
-    write_model(folder / "pair", graph, pictures=pictures)
+    yield from served(tmp_path_factory.mktemp("pair"), graph)
+
+
+def served(folder: Path, graph: Graph) -> Iterator[Server]:
+    """A server of one model of a photo and a relief, named as its folder without the number."""
+    name = folder.name.rstrip("0123456789")
+    write_model(folder / name, graph, pictures=({"photo": landscape(64, 64), "relief": relief(64)},))
     running = Server(folder, free_port())
     running.start()
     yield running
     running.kill()
 
 
+def open_both(studio: Studio) -> None:
+    """Drops a wide photo and its relief, both of 160 x 120 pixels."""
+    drop_on(studio, "#drawing", {"photo.png": png(PHOTO), "relief.png": png(SLOPE)})
+    studio.wait("document.querySelector('[data-input=relief] small').textContent === 'relief.png'")
+
+
 @pytest.fixture
 def pair(open_studio: OpenStudio, pair_server: Server) -> Studio:
     """The page with a wide photo and its relief, both of 160 x 120 pixels."""
     studio = open_studio("pair", url=pair_server.url)
-    drop_on(studio, "#drawing", {"photo.png": png(PHOTO), "relief.png": png(SLOPE)})
-    studio.wait("document.querySelector('[data-input=relief] small').textContent === 'relief.png'")
+    open_both(studio)
     studio.wait("document.querySelector('#full-state').textContent === 'Full size, 160 × 120'")
     return studio
 
@@ -426,20 +436,14 @@ def hinted_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     inputs = (photo_input(size=64), photo_input("relief", 64, "gray"), hints)
     output = {"size": {"height": 64, "width": 64}}
     graph = Graph(text, inputs, output, constants={"three_one": np.array([3, 1], np.int64)})
-    folder = tmp_path_factory.mktemp("hinted")
-    write_model(folder / "hinted", graph, pictures=({"photo": landscape(64, 64), "relief": relief(64)},))
-    running = Server(folder, free_port())
-    running.start()
-    yield running
-    running.kill()
+    yield from served(tmp_path_factory.mktemp("hinted"), graph)
 
 
 @pytest.fixture
 def hinted(open_studio: OpenStudio, hinted_server: Server) -> Studio:
     """The page with a wide photo and a red dab on its left half."""
     studio = open_studio("hinted", url=hinted_server.url)
-    drop_on(studio, "#drawing", {"photo.png": png(PHOTO), "relief.png": png(SLOPE)})
-    studio.wait("document.querySelector('[data-input=relief] small').textContent === 'relief.png'")
+    open_both(studio)
     studio.press("h")
     studio.page.fill(".hex", "#ff0000")
     studio.press("Enter")

@@ -17,8 +17,8 @@ YELLOW, PINK, VIOLET, RED, ORANGE, GREEN = (
 
 CENTRE = (128.0, 129.0)
 """Of flowers that are seen from the front, out of 256."""
-DAISY_TURN = 0.1
-"""Radians."""
+UPRIGHT, DAISY_TURN = -math.pi / 2, 0.1
+"""Where a flower's first petal leads, radians."""
 
 
 def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
@@ -26,8 +26,8 @@ def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
     width = line_width_px or 0.012 * size
     makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...]]] = (
         ("Daisy", "ひなぎく", _daisy, ()),
-        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, -math.pi / 2, PINK, YELLOW)),
-        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, -math.pi / 2, VIOLET, YELLOW)),
+        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, PINK, YELLOW)),
+        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, VIOLET, YELLOW)),
         ("Tulip", "チューリップ", _tulip, _tulip_dabs()),
         ("Poppy", "ポピー", _poppy, ()),
         ("Orange daisy", "オレンジのひなぎく", _daisy, _dabs_of(12, 80, DAISY_TURN, ORANGE, (96, 58, 30))),
@@ -47,16 +47,21 @@ def _around(x: float, y: float, turn: float, points: Sequence[Point]) -> list[Po
     return [(x + along * cosine - across * sine, y + along * sine + across * cosine) for along, across in points]
 
 
+def _turns(count: int, first: float) -> list[float]:
+    """Where the petals lead that share out a whole turn, radians."""
+    return [2 * math.pi * k / count + first for k in range(count)]
+
+
 def _daisy() -> list[Stroke]:
     petal: Sequence[Point] = [(29, -5), (64, -13), (98, -12), (108, 0), (98, 12), (64, 13), (29, 5)]
-    petals = [curve(_around(*CENTRE, 2 * math.pi * k / 12 + DAISY_TURN, petal)) for k in range(12)]
+    petals = [curve(_around(*CENTRE, turn, petal)) for turn in _turns(12, DAISY_TURN)]
     return [ring(*CENTRE, 27, 26), *petals]
 
 
 def _five_petals() -> list[Stroke]:
     petal: Sequence[Point] = [(17, -8), (44, -27), (80, -51), (104, -26), (97, 0), (104, 26), (80, 51), (44, 27), (17, 8)]
-    petals = [with_corners(_around(*CENTRE, 2 * math.pi * k / 5 - math.pi / 2, petal), (4,)) for k in range(5)]
-    veins = [curve(_around(*CENTRE, 2 * math.pi * k / 5 - math.pi / 2, [(24, 0), (38, 2), (50, 0)])) for k in range(5)]
+    petals = [with_corners(_around(*CENTRE, turn, petal), (4,)) for turn in _turns(5, UPRIGHT)]
+    veins = [curve(_around(*CENTRE, turn, [(24, 0), (38, 2), (50, 0)])) for turn in _turns(5, UPRIGHT)]
     return [ring(*CENTRE, 14, 13), *petals, *veins]
 
 
@@ -95,9 +100,9 @@ def _poppy() -> list[Stroke]:
     ]  # fmt: skip
 
 
-def _dabs_of(count: int, reach: float, turn: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
+def _dabs_of(count: int, reach: float, first: float, tint: Tint, middle: Tint) -> tuple[Dab, ...]:
     """A dab on every petal, beside its vein, and one on the middle."""
-    spots = [_around(*CENTRE, 2 * math.pi * k / count + turn, [(reach, 0)])[0] for k in range(count)]
+    spots = [_around(*CENTRE, turn, [(reach, 0)])[0] for turn in _turns(count, first)]
     return (*(Dab(x, y, 6, tint) for x, y in spots), Dab(*CENTRE, 6, middle))
 
 
