@@ -92,7 +92,7 @@ def _make_service(settings: Settings, load: Callable[[Entry], Session] | None) -
     choice = choose(settings.device, why_unusable)
     threads = settings.threads or usable_cores()
     image_limits = ImageLimits(settings.max_pixels, settings.max_side)
-    options = SessionOptions(choice.provider, threads, settings.cache_dir, settings.spin)
+    options = SessionOptions(choice.provider, threads, settings.cache_dir, settings.spin_microseconds)
     metrics = Metrics()
     metrics.info.labels(version(), choice.device, choice.provider.name, runtime_version()).set(1)
     engine = Engine(

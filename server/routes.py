@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Coroutine
@@ -15,7 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, WebSocket
 from server.catalog import CARD_FILE, ENCODE_FILE, PREVIEW_FILE, Entry
 from server.errors import ERRORS, ApiError, NotFoundError, UnknownSampleError
 from server.files import FileStore, matches
-from server.imaging import contact_sheet, count_pixels, encode
+from server.imaging import contact_sheet, encode
 from server.manifest import Manifest
 from server.metrics import CONTENT_TYPE
 from server.problems import problem_response
@@ -26,7 +27,6 @@ from server.service import Service, address_of, request_service, service_of, soc
 from server.settings import Settings
 from server.tracing import PHOTO
 from server.translation import Translation, run_call
-from server.translator import keeps_size
 
 ServiceOf = Annotated[Service, Depends(request_service)]
 
@@ -36,9 +36,6 @@ EXPOSED_HEADERS = (
 )  # fmt: skip
 CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; it is what the log and the metrics show for a caller who went away."""
-
-LARGE_PIXELS = 2**20
-"""A picture of more is in memory for few requests at a time; of fewer, all requests together take little more than bodies."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -160,23 +157,10 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _answer(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
-    if not await _is_large(service, manifest, call):
-        return await _answer_now(service, manifest, call, client)
-    async with service.engine.place_for_large(client):
-        return await _answer_now(service, manifest, call, client)
-
-
-async def _is_large(service: Service, manifest: Manifest, call: TranslateCall) -> bool:
-    content = call.pictures.get(manifest.inputs[0].name)
-    if content is None or not keeps_size(manifest, call.size):
-        return False
-    return await service.engine.offload(count_pixels, content) > LARGE_PIXELS
-
-
-async def _answer_now(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Response:
-    translation = await run_call(service, manifest, call, client)
-    build = _json_answer if call.media_type == JSON_TYPE else _picture_answer
-    response, timings = await service.engine.offload(build, manifest, translation)
+    async with contextlib.AsyncExitStack() as held:  # until the answer is encoded: its parts are in memory as well
+        translation = await run_call(service, manifest, call, client, held)
+        build = _json_answer if call.media_type == JSON_TYPE else _picture_answer
+        response, timings = await service.engine.offload(build, manifest, translation)
     service.metrics.observe_stages(manifest.id, timings)
     return response
 

@@ -63,7 +63,7 @@ class SessionOptions:
     provider: Provider
     threads: int
     cache_dir: Path | None = None
-    spins: bool = False
+    spin_microseconds: int = 0
 
 
 def runtime_version() -> str:
@@ -243,8 +243,11 @@ def _open(content: bytes, options: SessionOptions, engine_cache: Path | None) ->
     settings.inter_op_num_threads = 1
     settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     settings.log_severity_level = 3
-    # Threads that spin while they wait are a little quicker on idle cores and far slower on those that others want too.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(options.spins)))
+    # A thread that sleeps takes longer to wake than the next node to come. One that spins for milliseconds, as is the default,
+    # holds a core that another model or program wants.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(options.spin_microseconds > 0)))
+    if options.spin_microseconds:
+        settings.add_session_config_entry("session.intra_op.spin_duration_us", str(options.spin_microseconds))
     settings.add_session_config_entry("session.force_spinning_stop", "1")  # between runs others need the cores
     # A node is dealt out in shrinking blocks: a thread that other work keeps gets fewer, and nobody waits long for it.
     settings.add_session_config_entry("session.dynamic_block_base", "4")

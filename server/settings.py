@@ -51,7 +51,9 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `tensorrt`. Only `auto` falls back, and it says so.")
     threads: int = Field(0, ge=0, le=512, description="CPU threads of inference; 0 takes the container's quota.")
-    spin: bool = Field(False, description="Threads of inference spin while they wait; quicker where nothing else runs.")
+    spin_microseconds: int = Field(
+        50, ge=0, le=10_000, description="How long threads of inference spin for work before they sleep; 0 sleeps at once."
+    )
     cache_dir: Path | None = Field(None, description="Where TensorRT keeps its engines; none are kept when unset.")
 
     max_upload_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body, bytes.")

@@ -6,6 +6,7 @@ It knows no request and no answer; `routes.py` reads the one and shapes the othe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import time
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from server.engine import Engine
 from server.errors import BadParameterError
-from server.imaging import ImageLimits, Picture, Pixels, check_format_holds, sheet_size
+from server.imaging import ImageLimits, Picture, Pixels, check_format_holds, count_pixels, sheet_size
 from server.latents import seed_latent
 from server.manifest import Manifest
 from server.requests import TranslateCall
@@ -24,10 +25,13 @@ from server.session import Array, Feeds, Session
 from server.styles import LatentSource, Style
 from server.tiles import Mosaic
 from server.tracing import Trace, prepare_trace, traced_lines
-from server.translator import Prepared, check_present, check_tiles, feeds, finish, prepare, tile_feeds
+from server.translator import Prepared, check_present, check_tiles, feeds, finish, keeps_size, prepare, tile_feeds
 from server.worker import Outcome
 
 T = TypeVar("T")
+
+LARGE_PIXELS = 2**20
+"""A picture of more is in memory for few requests at a time; of fewer, all requests together take little more than bodies."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,12 @@ class Translation:
         return self.call.trace.tracer.id if self.call.trace else None
 
 
-async def run_call(service: Service, manifest: Manifest, call: TranslateCall, client: str) -> Translation:
-    """Does the work of one call, all of it before one deadline.
+async def run_call(
+    service: Service, manifest: Manifest, call: TranslateCall, client: str, held: contextlib.AsyncExitStack
+) -> Translation:
+    """Does the work of one call, all of it before one deadline; a wait for a large picture's place has one of its own.
+
+    That place is given back with `held`, which is to be closed when nothing of the picture is needed any more.
 
     Raises:
         ApiError: why it cannot be done.
@@ -98,7 +106,12 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     if traced:
         pictures = {**pictures, manifest.inputs[0].name: traced.picture}
     started = time.perf_counter()
-    prepared, style = await engine.offload(_prepare, service, manifest, call, pictures)
+    opened = await engine.offload(_prepare_unless_large, service, manifest, call, pictures)
+    if opened is None:
+        await held.enter_async_context(engine.place_for_large(client))
+        started, deadline = time.perf_counter(), engine.deadline()
+        opened = await engine.offload(_prepare, service, manifest, call, pictures)
+    prepared, style = opened
     decode_ms = (time.perf_counter() - started) * 1000
     _check_answer_size(call, prepared.fit.original_width, prepared.fit.original_height, service.image_limits)
     seeds = call.seeds if manifest.latent else call.seeds[:1]  # without a latent every seed gives the same picture
@@ -108,6 +121,16 @@ async def run_call(service: Service, manifest: Manifest, call: TranslateCall, cl
     outcomes = await run(engine, manifest, prepared, latents, client)
     style_ms = sum(latent.style_ms for latent in latents) if style else None
     return Translation(call, prepared, outcomes * (len(call.seeds) // len(outcomes)), decode_ms, traced, style_ms)
+
+
+def _prepare_unless_large(
+    service: Service, manifest: Manifest, call: TranslateCall, pictures: Mapping[str, bytes | Picture]
+) -> tuple[Prepared, Style | None] | None:
+    """None for a picture that would be kept at a size at which only few may be in memory; that is told by its header."""
+    content = pictures.get(manifest.inputs[0].name)
+    if isinstance(content, bytes) and keeps_size(manifest, call.size) and count_pixels(content) > LARGE_PIXELS:
+        return None
+    return _prepare(service, manifest, call, pictures)
 
 
 def _prepare(

@@ -14,13 +14,15 @@ import numpy.typing as npt
 import onnxruntime
 from PIL import Image
 
-from server.manifest import FlexibleSize, ImageInput, InputKind, LatentDistribution, Manifest
+from server.manifest import Compose, FlexibleSize, ImageInput, InputKind, LatentDistribution, Manifest
 
 THREADS = 2
 USUAL_SIDE = 256
 """Pixels, where a model takes any size."""
 JPEG_QUALITY = 90
 TRIALS = 20
+SPINS_MICROSECONDS = (0, 50, None)
+"""How long threads spin for work before they sleep; None is onnxruntime's own choice, some milliseconds."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 Array = npt.NDArray[Any]
@@ -59,24 +61,30 @@ def read_models(root: Path) -> list[Model]:
 class BareLoop:
     """One model, one session, one thread of Python."""
 
-    def __init__(self, model: Model, *, spins: bool) -> None:
-        self._session = onnxruntime.InferenceSession(model.graph, _options(spins), providers=["CPUExecutionProvider"])
+    def __init__(self, model: Model, spin_microseconds: int | None) -> None:
+        options = _options(spin_microseconds)
+        self._session = onnxruntime.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
         self._main = model.manifest.inputs[0]
+        self._is_chroma = model.manifest.output.compose is Compose.CHROMA
         self._palette = _palette(self._main)
         self._drawing = model.drawing
         self._fixed = _fixed_feeds(model.manifest)
 
     @classmethod
     def fastest(cls, model: Model) -> BareLoop:
-        """With threads that spin while they wait, or that sleep: whichever is quicker on this machine as busy as it is now."""
-        loops = [cls(model, spins=spins) for spins in (True, False)]
+        """With threads that sleep, or that spin while they wait: whichever is quicker on this machine as busy as it is now."""
+        loops = [cls(model, microseconds) for microseconds in SPINS_MICROSECONDS]
         return min(loops, key=lambda loop: median(loop.time_translations(TRIALS)[TRIALS // 4 :]))
 
     def translate(self) -> bytes:
-        """The drawing's PNG to the result's JPEG."""
-        result = self.run(self.decode())
+        """The drawing's PNG to the result's JPEG; where only colour is the model's, under the photo's own luma."""
+        given = self.decode()
+        picture = Image.fromarray(self.run(given)[0].squeeze())
+        if self._is_chroma:
+            _, blue, red = picture.convert("YCbCr").split()
+            picture = Image.merge("YCbCr", (Image.fromarray(given[0].squeeze()), blue, red)).convert("RGB")
         buffer = io.BytesIO()
-        Image.fromarray(result[0].squeeze()).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
         return buffer.getvalue()
 
     def decode(self) -> Array:
@@ -110,10 +118,12 @@ class BareLoop:
         return np.asarray(picture).reshape(1, USUAL_SIDE, USUAL_SIDE, self._main.channels)
 
 
-def _options(spins: bool) -> onnxruntime.SessionOptions:
+def _options(spin_microseconds: int | None) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin_microseconds != 0)))
+    if spin_microseconds:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(spin_microseconds))
     return options
 
 

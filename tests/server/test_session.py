@@ -33,11 +33,13 @@ def test_a_graph_gives_back_its_input(tmp_path: Path) -> None:
     assert session.provider == "CPUExecutionProvider"
 
 
-@pytest.mark.parametrize("spins", [False, True])
-def test_threads_spin_within_a_run_where_that_is_wished(tmp_path: Path, spins: bool) -> None:
-    session = OrtSession(entry_of(tmp_path, models.identity_graph(4)), replace(OPTIONS, spins=spins))
+@pytest.mark.parametrize("microseconds", [0, 50])
+def test_threads_spin_within_a_run_for_as_long_as_is_wished(tmp_path: Path, microseconds: int) -> None:
+    session = OrtSession(entry_of(tmp_path, models.identity_graph(4)), replace(OPTIONS, spin_microseconds=microseconds))
     settings = session._session.get_session_options()
-    assert settings.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spins))
+    assert settings.get_session_config_entry("session.intra_op.allow_spinning") == str(int(microseconds > 0))
+    if microseconds:
+        assert settings.get_session_config_entry("session.intra_op.spin_duration_us") == str(microseconds)
     assert settings.get_session_config_entry("session.force_spinning_stop") == "1"
 
 

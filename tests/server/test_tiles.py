@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server import routes as routes_module
+from server import translation as translation_module
 from server.app import create_app
 from server.catalog import Entry
 from server.engine import LARGE_PICTURES
@@ -362,19 +362,22 @@ async def test_no_more_large_photos_are_in_memory_than_there_are_places(
     tiled_dir: Path, monkeypatch: pytest.MonkeyPatch, model: str, query: str
 ) -> None:
     held, most = 0, 0
-    original = routes_module._answer_now
 
-    async def counted(*arguments: Any) -> Any:
-        nonlocal held, most
-        held += 1
-        most = max(most, held)
-        try:
-            return await original(*arguments)
-        finally:
-            held -= 1
+    def counted(original: Any) -> Any:
+        async def run(*arguments: Any, **options: Any) -> Any:
+            nonlocal held, most
+            held += 1
+            most = max(most, held)
+            try:
+                return await original(*arguments, **options)
+            finally:
+                held -= 1
 
-    monkeypatch.setattr(routes_module, "_answer_now", counted)
-    monkeypatch.setattr(routes_module, "LARGE_PIXELS", 30 * 30 - 1)
+        return run
+
+    for name in ("_run_whole", "_run_tiles"):
+        monkeypatch.setattr(translation_module, name, counted(getattr(translation_module, name)))
+    monkeypatch.setattr(translation_module, "LARGE_PIXELS", 30 * 30 - 1)
     own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1)
     app = create_app(own)
     async with app.router.lifespan_context(app), contextlib.AsyncExitStack() as stack:
@@ -387,7 +390,7 @@ async def test_no_more_large_photos_are_in_memory_than_there_are_places(
 
 
 async def test_a_large_photo_that_gets_no_place_in_time_is_told(tiled_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "LARGE_PIXELS", 399)
+    monkeypatch.setattr(translation_module, "LARGE_PIXELS", 399)
     own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1, deadline_seconds=2)
     app = create_app(own, lambda _: SlowSession(0.01))
     async with app.router.lifespan_context(app), _caller(app, "10.0.0.1") as caller:
