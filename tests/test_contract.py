@@ -63,6 +63,7 @@ class Served:
 
 def _config(data: Path, family: str, kind: str) -> TrainConfig:
     unet = {"base_channels": 8, "max_channels": 32, "levels": 4, "upsampling": "resize", "noise": "channel"}
+    drawn = kind == "line"  # with all that a generator may have
     resnet = {"base_channels": 8, "max_channels": 32, "residual_blocks": 2, "upsampling": "resize"}
     judged = {"discriminator": {"base_channels": 8, "layers": 1}}
     networks = {
@@ -78,10 +79,11 @@ def _config(data: Path, family: str, kind: str) -> TrainConfig:
             "data": str(data),
             "title": {"en": "Squares", "ja": "四角"},
             "description": {"en": "Two steps old.", "ja": "二歩だけ学習しました。"},
-            **networks.get(family, {"generator": unet, **judged}),
+            **networks.get(family, {"generator": {**unet, "finish_channels": 8 if drawn else 0}, **judged}),
             "optimizer": {"batch_size": BATCH, "total_images": STEPS * BATCH},
             "augment": {"image_size": SIDE},
-            "hints": {"enabled": kind == "line", "spread": kind == "line"},
+            "hints": {"enabled": drawn, "spread": drawn},
+            "color_scheme": {"colors": 2 if drawn else 0},
         }
     )
 

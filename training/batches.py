@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.augment import PairAugment, PictureAugment
+from training.color_scheme import dominant_colors
 from training.config import TrainConfig
 from training.encoding import encode_inputs, encode_picture
 from training.families.protocol import Batch
@@ -48,6 +49,7 @@ class PairedBatches:
         self._size = config.optimizer.batch_size
         self._augment = PairAugment(config.augment, source)
         self._hints = HintSampler(config.hints) if config.hints.enabled else None
+        self._scheme_colors = config.color_scheme.colors
         self._device, self._rank, self._world_size = device, rank, world_size
 
     def batch(self, position: int) -> Batch:
@@ -59,6 +61,8 @@ class PairedBatches:
         batch = {"source": source, "target": target}
         if self._hints is not None:
             batch["target"], batch["hints"] = self._hints(target, generator)
+        if self._scheme_colors:
+            batch["scheme"] = dominant_colors(batch["target"], self._scheme_colors)
         return batch
 
     def _indices(self, position: int) -> NDArray[np.int64]:

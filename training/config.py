@@ -75,6 +75,9 @@ class GeneratorConfig(_Section):
     input_skip: bool = Field(default=False, description="Show the last layer the input at full resolution, for sharp outlines.")
     noise: NoiseKind = NoiseKind.ELEMENT
     noise_levels: int = Field(default=3, ge=0, description="Innermost decoder levels that drop out; more of them vary more.")
+    finish_channels: int = Field(
+        default=0, ge=0, description="Features at full resolution before the last layer, for smooth rims; 0: none."
+    )
 
 
 class ResNetConfig(_Section):
@@ -216,6 +219,18 @@ class HintConfig(_Section):
         default=0.6, ge=0, le=1, description="Share of hinted samples whose picture is recoloured first."
     )
     spread: bool = Field(default=False, description="Show the generator also how far each dab runs within the lines.")
+
+
+class ColorSchemeConfig(_Section):
+    """Dominant colours that the generator is told of, so that a seed can choose them where lines do not tell."""
+
+    colors: int = Field(default=0, ge=0, le=8, description="Dominant colours of a picture that the generator is told; 0: none.")
+    swap_share: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Share of samples that are told another picture's; higher keeps what is known to its usual colours.",
+    )
 
 
 class ColorConfig(_Section):
@@ -392,6 +407,7 @@ class TrainConfig(_Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     hints: HintConfig = HintConfig()
+    color_scheme: ColorSchemeConfig = ColorSchemeConfig()
     edges: EdgesConfig = EdgesConfig()
     color: ColorConfig = ColorConfig()
     cinn: CinnConfig = CinnConfig()

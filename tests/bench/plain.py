@@ -39,7 +39,7 @@ class PlainPix2Pix:
 
     def step(self, batch: Batch) -> None:
         condition = torch.cat([batch["source"], batch["hints"]], 1) if "hints" in batch else batch["source"]
-        shown = torch.cat([condition, batch["spread"]], 1) if "spread" in batch else condition
+        shown = torch.cat([condition, *(batch[name] for name in ("spread", "scheme") if name in batch)], 1)
         fake = self._generator(shown, _noise(self._generator, condition))
         real_pair, fake_pair = (torch.cat([condition, picture], 1) for picture in (batch["target"], fake))
         _judge(self._discriminator, self._discriminator_optimizer, real_pair, fake_pair.detach())

@@ -107,6 +107,8 @@ def _ready(batch: Batch, config: TrainConfig) -> Batch:
     """What the plain loop is given, in its layout."""
     if config.hints.enabled and config.hints.spread:
         batch = {**batch, "spread": spread_hints(batch["source"], batch["hints"])}
+    if "scheme" in batch:
+        batch = {**batch, "scheme": batch["scheme"][:, :, None, None].expand(-1, -1, *batch["source"].shape[2:])}
     return {name: pictures.contiguous() for name, pictures in batch.items()}
 
 

@@ -23,8 +23,9 @@ def test_paper_unet_has_the_published_number_of_parameters() -> None:
 
 @pytest.mark.parametrize("upsampling", list(Upsampling))
 @pytest.mark.parametrize("noise", list(NoiseKind))
-def test_unet_keeps_size_and_range(upsampling: Upsampling, noise: NoiseKind) -> None:
-    network = _small_unet(upsampling=upsampling, noise=noise, input_skip=True)
+@pytest.mark.parametrize("finish_channels", [0, 4])
+def test_unet_keeps_size_and_range(upsampling: Upsampling, noise: NoiseKind, finish_channels: int) -> None:
+    network = _small_unet(upsampling=upsampling, noise=noise, input_skip=True, finish_channels=finish_channels)
     result = network(torch.randn(2, 2, 32, 32), torch.ones(2, network.noise_size))
     assert result.shape == (2, 3, 32, 32)
     assert result.abs().max() <= 1

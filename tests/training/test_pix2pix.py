@@ -23,7 +23,7 @@ def _batch(source: SourceSpec, *, has_hints: bool = False) -> Batch:
 
 def _take(condition: torch.Tensor, target: torch.Tensor, fake: torch.Tensor) -> _Take:
     """What a step has of a batch, its pictures judged as wholes."""
-    return _Take(condition, target, torch.zeros(0), fake, random_window((TINY, TINY), 0))
+    return _Take(condition, target, condition, torch.zeros(0), fake, random_window((TINY, TINY), 0))
 
 
 @pytest.mark.parametrize("source", [LINE, LABELS], ids=lambda source: source.kind)
@@ -151,10 +151,36 @@ def test_weights_of_an_exported_module_start_generator_and_average(tiny_config: 
         assert all(torch.equal(own, given) for own, given in pairs)
 
 
+def test_weights_of_a_generator_with_other_inputs_and_another_last_layer_are_taken_but_for_those(
+    tiny_config: BuildConfig, fabric: Fabric
+) -> None:
+    torch.manual_seed(0)
+    weights = Pix2Pix(tiny_config(), LINE, fabric).exportable().module.state_dict()
+    weights = {name: weight for name, weight in weights.items() if not name.endswith("images_seen")}
+    wider = Pix2Pix(tiny_config(hints={"enabled": True}, generator={"finish_channels": 4}), LINE, fabric)
+    fresh = {name: weight.clone() for name, weight in wider.networks["average"].state_dict().items()}
+    wider.start_from(weights)
+    for name, weight in wider.networks["average"].state_dict().items():
+        if name.startswith("last."):
+            assert torch.equal(weight, fresh[name])
+        elif name == "encoder.0.convolution.weight":
+            assert torch.equal(weight[:, :1], weights[f"generator.{name}"])
+            assert not weight[:, 1:].any(), "hints are not seen at first"
+        elif name != "images_seen":
+            assert torch.equal(weight, weights[f"generator.{name}"])
+    narrower = Pix2Pix(tiny_config(), LINE, fabric)
+    narrower.start_from({f"generator.{name}": weight for name, weight in fresh.items() if name != "images_seen"})
+    assert torch.equal(
+        narrower.networks["generator"].encoder[0].convolution.weight, fresh["encoder.0.convolution.weight"][:, :1]
+    )
+
+
 def test_weights_of_another_generator_are_refused(tiny_config: BuildConfig, fabric: Fabric) -> None:
     family = Pix2Pix(tiny_config(), LINE, fabric)
     with pytest.raises(ValueError, match="not those of this generator"):
         family.start_from({"generator.last.skip.weight": torch.zeros(3, 3)})
+    with pytest.raises(ValueError, match="not those of this generator"):
+        family.start_from({"generator.encoder.0.convolution.weight": torch.zeros(9, 1, 4, 4)})
 
 
 def test_discriminator_sees_condition_and_picture_moved_as_one(tiny_config: BuildConfig, fabric: Fabric) -> None:
@@ -168,10 +194,10 @@ def test_discriminator_sees_condition_and_picture_moved_as_one(tiny_config: Buil
         torch.manual_seed(seed)
         picture = mark.expand(-1, 3, -1, -1)
         family._judging_objective(_take(mark, picture, picture))
-    assert len(seen) == 8
+    assert [len(judged) for judged in seen] == [8] * 4, "real and fake side by side"
     for judged in seen:
         assert (judged == judged[:, :1]).all()
-        assert (judged[:, :1] != mark).flatten(1).any(dim=1).all()
+        assert (judged[:, :1] != torch.cat([mark, mark])).flatten(1).any(dim=1).all()
 
 
 def test_gradients_reach_the_generator_through_the_augmentation(tiny_config: BuildConfig, fabric: Fabric) -> None:

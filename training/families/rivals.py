@@ -21,6 +21,9 @@ from training.networks.average import averaged_copy, update_average
 from training.networks.build import adam
 from training.networks.unet import UNetGenerator
 
+FIRST, LAST = "encoder.0.convolution.weight", "last."
+"""Of `UNetGenerator`: the weights that depend on what goes in, and those that depend on what comes out."""
+
 
 class Rivals:
     """Generator and discriminator on their device, and the generator's running average, which is what is served."""
@@ -55,10 +58,14 @@ class Rivals:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """The generator and its average start as the served generator; the discriminator, which is not served, as it is.
 
+        At its border the served one may differ: of another number of inputs the common ones are taken, and a last layer of
+        another form starts anew.
+
         Raises:
             ValueError: They are not those of this generator.
         """
-        own = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
+        given = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
+        own = fitted_at_the_border(given, self.generator.module.state_dict())
         try:
             self.generator.module.load_state_dict(own)
             self.average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
@@ -76,3 +83,21 @@ class Rivals:
         """The dropout masks as an input of the served graph; None where nothing drops out."""
         noise_size = self.average.noise_size
         return LatentSpec(shape=(noise_size,), distribution="bernoulli") if noise_size else None
+
+
+def fitted_at_the_border(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Given weights of a U-Net, with the first layer widened or narrowed and the last one replaced where `own` differ there.
+
+    Channels that only `own` has see nothing at first, so that what is given still does what it did.
+    """
+    fitted = dict(given)
+    if FIRST in given and given[FIRST].shape[1] != own[FIRST].shape[1]:
+        common = min(given[FIRST].shape[1], own[FIRST].shape[1])
+        fitted[FIRST] = torch.zeros_like(own[FIRST])
+        fitted[FIRST][:, :common] = given[FIRST][:, :common].to(own[FIRST])
+    last = {name: weight for name, weight in own.items() if name.startswith(LAST)}
+    if {name: weight.shape for name, weight in given.items() if name.startswith(LAST)} != {
+        name: weight.shape for name, weight in last.items()
+    }:
+        fitted = {name: weight for name, weight in fitted.items() if not name.startswith(LAST)} | last
+    return fitted

@@ -17,7 +17,9 @@ from training.networks.unet import UNetGenerator
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def build_unet(config: TrainConfig, in_channels: int, out_channels: int, side: int | None = None) -> UNetGenerator:
+def build_unet(
+    config: TrainConfig, in_channels: int, out_channels: int, *, side: int | None = None, flat_channels: int = 0
+) -> UNetGenerator:
     """The U-Net that `[generator]` describes for pictures of `side` pixels (the configured size when absent), initialised.
 
     Raises:
@@ -25,7 +27,8 @@ def build_unet(config: TrainConfig, in_channels: int, out_channels: int, side: i
     """
     _require_fitting_crops(config)
     options: dict[str, Any] = config.generator.model_dump()
-    network = UNetGenerator(in_channels, out_channels, image_size=side or config.augment.image_size, **options)
+    size = side or config.augment.image_size
+    network = UNetGenerator(in_channels, out_channels, image_size=size, flat_channels=flat_channels, **options)
     return _initialized(network, config)
 
 

@@ -24,6 +24,9 @@ class UNetGenerator(nn.Module):
       switches whole channels: a smaller latent, and variations that differ visibly.
     - `Upsampling.RESIZE` doubles by nearest neighbour and a 3x3 convolution instead of a 4x4 transposed one: no checkerboard.
     - `input_skip` shows the last layer the input itself, since the first skip connection starts at half resolution.
+    - `finish_channels` puts features at full resolution before the last layer. Without them every pixel of the result is a
+      linear map of maps at half resolution, which makes rims jagged.
+    - The last `flat_channels` of the input are the same all over a picture, so that the last layer needs no look at them.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class UNetGenerator(nn.Module):
         input_skip: bool = False,
         noise: NoiseKind = NoiseKind.ELEMENT,
         noise_levels: int = 3,
+        finish_channels: int = 0,
+        flat_channels: int = 0,
         image_size: int = 256,
     ) -> None:
         super().__init__()
@@ -47,7 +52,6 @@ class UNetGenerator(nn.Module):
             )
         self.levels = levels
         self.noise_levels = min(noise_levels, levels - 1)
-        self.input_skip = input_skip
         channels = [min(base_channels * 2**level, max_channels) for level in range(levels)]
         self.encoder = nn.ModuleList(
             Down(in_channels if level == 0 else channels[level - 1], channels[level], level, levels) for level in range(levels)
@@ -56,7 +60,12 @@ class UNetGenerator(nn.Module):
             _Up(channels[level] * (1 if level == levels - 1 else 2), channels[level - 1], upsampling)
             for level in range(levels - 1, 0, -1)
         )
-        self.last = _Last(channels[0] * 2, out_channels, in_channels if input_skip else 0, upsampling)
+        self.skip_channels = skip_channels = in_channels - flat_channels if input_skip else 0
+        self.last = (
+            _Finish(channels[0] * 2, finish_channels, out_channels, skip_channels, upsampling)
+            if finish_channels
+            else _Last(channels[0] * 2, out_channels, skip_channels, upsampling)
+        )
         self.noise_shapes = self._noise_shapes(channels, image_size, noise)
         self.noise_size = sum(c * h * w for c, h, w in self.noise_shapes)
 
@@ -85,7 +94,7 @@ class UNetGenerator(nn.Module):
                 offset += c * h * w
                 features = features * (mask * 2.0)  # dropout with p = 0.5 keeps the expectation by doubling what stays
             features = torch.cat([features, skips.pop()], dim=1)  # (N, 2 c, H / 2**level, W / 2**level)
-        result: Tensor = self.last(features, image if self.input_skip else None)
+        result: Tensor = self.last(features, image[:, : self.skip_channels] if self.skip_channels else None)
         return result
 
 
@@ -121,8 +130,16 @@ class _Up(nn.Module):
 class _Last(nn.Module):
     """ReLU, doubling convolution to the image, tanh; with the input beside the features where it is shown."""
 
-    def __init__(self, in_channels: int, out_channels: int, skip_channels: int, upsampling: Upsampling) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        skip_channels: int,
+        upsampling: Upsampling,
+        activation: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        self.activation = activation or nn.Tanh()
         self.convolution = _doubling(in_channels, out_channels, upsampling, bias=True)
         self.skip = nn.Conv2d(skip_channels, out_channels, 3, padding=1, bias=False) if skip_channels else None
 
@@ -130,7 +147,20 @@ class _Last(nn.Module):
         result = self.convolution(torch.relu(features))
         if self.skip is not None and image is not None:
             result = result + self.skip(image)
-        return torch.tanh(result)
+        activated: Tensor = self.activation(result)
+        return activated
+
+
+class _Finish(nn.Module):
+    """ReLU, doubling convolution to features, ReLU, 3x3 convolution to the image, tanh; the input joins the features."""
+
+    def __init__(self, in_channels: int, channels: int, out_channels: int, skip_channels: int, upsampling: Upsampling) -> None:
+        super().__init__()
+        self.features = _Last(in_channels, channels, skip_channels, upsampling, activation=nn.ReLU())
+        self.convolution = nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, features: Tensor, image: Tensor | None) -> Tensor:
+        return torch.tanh(self.convolution(self.features(features, image)))
 
 
 def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling, *, bias: bool) -> nn.Module:
