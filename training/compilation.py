@@ -40,7 +40,7 @@ def compile_networks(networks: nn.ModuleDict, choice: Choice, device: torch.devi
         )
     for network in networks.values():
         if any(parameter.requires_grad for parameter in network.parameters()):
-            network.compile()
+            network.compile(dynamic=False)  # few sizes, and code for one size is quicker than code for any
     return True
 
 

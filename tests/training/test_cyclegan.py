@@ -142,10 +142,11 @@ def test_step_returns_unweighted_losses_of_both_ways(config: BuildConfig, fabric
 def test_without_identity_loss_nothing_is_spent_on_it(config: BuildConfig, fabric: Fabric) -> None:
     family = CycleGAN(config(cyclegan={"lambda_identity": 0.0}), PHOTO, fabric)
     sizes: list[int] = []
-    family.networks["generator_ab"].register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    for way in ("ba", "ab"):
+        family.networks[f"generator_{way}"].register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
     losses = family.step(_batch())
     assert set(losses) == {name for name in LOSSES if not name.startswith("identity")}
-    assert sizes == [2, 2]  # there, and back again for the other direction
+    assert sizes == [2, 4, 2]  # there; there and back again for the other direction side by side; back again
 
 
 def test_discriminator_b_judges_what_generator_ab_makes(config: BuildConfig, fabric: Fabric) -> None:
@@ -155,7 +156,8 @@ def test_discriminator_b_judges_what_generator_ab_makes(config: BuildConfig, fab
     family.networks["discriminator_b"].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
     fake_b = family.networks["generator_ab"](batch["a"]).detach()
     family.step(batch)
-    fooling, real, fake = seen
+    fooling, judged = seen
+    real, fake = judged.chunk(2)
     torch.testing.assert_close(fooling, fake_b)
     assert torch.equal(real, batch["b"])
     torch.testing.assert_close(fake, fake_b)  # the pool is not full yet
@@ -229,7 +231,7 @@ def test_discriminators_judge_a_window_where_one_is_set(config: BuildConfig, fab
     sizes: list[int] = []
     family.networks["discriminator_a"].register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[-1]))
     family.step(_batch())
-    assert sizes == [16, 16, 16]
+    assert sizes == [16, 16]  # a fake that is to fool; a real one and a fake side by side
 
 
 @pytest.mark.parametrize("key", ["image_size", "crop_size"])

@@ -138,19 +138,18 @@ class CycleGAN:
         return Exportable(module=served, image_names=("image",), latent=None, size_multiple_of=step)
 
     def _cycle(self, real_a: Tensor, real_b: Tensor) -> Cycle:
-        fake_b, identity_b = self._translate("ab", real_a, real_b)
-        fake_a, identity_a = self._translate("ba", real_b, real_a)
-        reconstructed_a = self._networks["generator_ba"](fake_b)
-        reconstructed_b = self._networks["generator_ab"](fake_a)
-        return Cycle(real_a, real_b, fake_a, fake_b, reconstructed_a, reconstructed_b, identity_a, identity_b)
+        """All pictures of a step in three passes, for statistics are each picture's own; identities where they are trained."""
+        has_identity = bool(self._options.lambda_identity)
+        fake_a, *identity_a = self._translate("ba", real_b, *([real_a] if has_identity else []))
+        fake_b, reconstructed_b, *identity_b = self._translate("ab", real_a, fake_a, *([real_b] if has_identity else []))
+        (reconstructed_a,) = self._translate("ba", fake_b)
+        identities = (identity_a[0], identity_b[0]) if has_identity else (None, None)
+        return Cycle(real_a, real_b, fake_a, fake_b, reconstructed_a, reconstructed_b, *identities)
 
-    def _translate(self, way: str, real: Tensor, already_there: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The fake, and the identity where that is trained: in one pass, for statistics are each picture's own."""
-        generator = self._networks[f"generator_{way}"]
-        if not self._options.lambda_identity:
-            return generator(real), None
-        fake, identity = generator(torch.cat([real, already_there])).chunk(2)
-        return fake, identity
+    def _translate(self, way: str, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """Several batches of one size in one pass."""
+        translated: Tensor = self._networks[f"generator_{way}"](torch.cat(pictures) if len(pictures) > 1 else pictures[0])
+        return translated.chunk(len(pictures))
 
     def _translating_objective(self, cycle: Cycle) -> Objective:
         losses = {
@@ -177,9 +176,10 @@ class CycleGAN:
         """Half the sum of both losses, as in the paper's 7.1, for real pictures and fakes."""
         real, fake = pictures
         discriminator = self._networks[f"discriminator_{domain}"].requires_grad_(True)
-        shown_fake = self._shown(self._pools[domain].sample(fake))
-        real_loss = adversarial_loss(discriminator(self._shown(real)), is_real=True, kind=self._options.adversarial)
-        fake_loss = adversarial_loss(discriminator(shown_fake), is_real=False, kind=self._options.adversarial)
+        shown = torch.cat([self._shown(real), self._shown(self._pools[domain].sample(fake))])
+        real_logits, fake_logits = discriminator(shown).chunk(2)  # side by side is quicker; norms are each picture's own
+        real_loss = adversarial_loss(real_logits, is_real=True, kind=self._options.adversarial)
+        fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._options.adversarial)
         loss = 0.5 * (real_loss + fake_loss)
         return loss, {f"discriminator_{domain}": loss}
 

@@ -162,9 +162,8 @@ class Pix2Pix:
     def _judging_objective(self, take: _Take) -> Objective:
         self._rivals.discriminator.requires_grad_(True)
         condition, target, fake = (part[take.judged] for part in (take.condition, take.target, take.fake.detach()))
-        # Side by side in one batch, which is quicker; norms are each picture's own.
         logits = self._judge(torch.cat([condition, condition]), torch.cat([target, fake]))
-        real_logits, fake_logits = logits.chunk(2)
+        real_logits, fake_logits = logits.chunk(2)  # side by side is quicker; norms are each picture's own
         real_loss = adversarial_loss(real_logits, is_real=True, kind=self._loss.adversarial)
         fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._loss.adversarial)
         return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
