@@ -325,7 +325,7 @@ def _write_samples(folder: Path, exportable: Exportable, drawings: Sequence[Draw
     folder.mkdir()
     session, samples = _session(folder.parent / "model.onnx"), []
     for k, drawing in enumerate(drawings):
-        seed, stem = FIRST_SEED + k, _stem(drawing, k, drawings)
+        seed, stem = FIRST_SEED + k if drawing.seed is None else drawing.seed, _stem(drawing, k, drawings)
         feeds = graph_feeds(exportable, {name: pixels[None] for name, pixels in drawing.inputs.items()}, [seed])
         result: ImagesU8 = session.run(None, feeds)[0][0]
         shown = {name: pixels for name, pixels in drawing.inputs.items() if name != "hints" or pixels[..., 3].any()}

@@ -5,6 +5,7 @@ It runs no model and writes no file.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing
     for drawing in drawn:
         inputs = {name: drawing.inputs[name] for name in image_names if name in drawing.inputs}
         # Without a hints input, a drawing with and without hints is the same drawing.
-        kept.setdefault(b"".join(pixels.tobytes() for pixels in inputs.values()), Drawing(drawing.title, inputs))
+        kept.setdefault(b"".join(pixels.tobytes() for pixels in inputs.values()), dataclasses.replace(drawing, inputs=inputs))
     return list(kept.values())
 
 

@@ -31,6 +31,7 @@ from training.onnx_graph import (
     store_weights_as_half,
     write_graph,
 )
+from training.recipes.recipe import Drawing
 from training.serving import draw_latent, graph_feeds, translate, without_hints
 
 LABELLING = Labelling(
@@ -128,6 +129,15 @@ def test_manifest_names_only_files_that_are_there(exported: Exported) -> None:
     named = [path for example in (*manifest.samples, golden) for path in (*example.inputs.values(), example.output)]
     assert len(manifest.samples) == 3
     assert all((exported.folder / path).is_file() for path in (*named, "preview.png", "README.md"))
+
+
+def test_a_drawing_may_name_the_seed_that_it_is_shown_with(held_out: PairedDataset, tmp_path: Path) -> None:
+    inputs = {"image": _square(), "hints": np.zeros((SIDE, SIDE, 4), np.uint8)}
+    drawings = [Drawing({"en": "Red"}, inputs, seed=77), Drawing({"en": "Any"}, inputs)]
+    exported = export_model(_exportable(), held_out, tmp_path / "models", LABELLING, None, drawings)
+    assert [sample.seed for sample in _manifest(exported).samples[:2]] == [77, 2]
+    with Image.open(exported.folder / "samples" / "red-result.png") as shown:
+        assert np.array_equal(np.asarray(shown), _run(exported, inputs, 77))
 
 
 def _gray_set(root: Path) -> PairedDataset:

@@ -289,8 +289,8 @@ RECIPE = Recipe(
     build=build,
     drawings=drawings,
     weaknesses="""\
-- What an object's colour should be is not in its lines: unfamiliar outlines lean to the gold of faces. A hint settles it.
-- A dab colours the part that the lines close around it. Parts without one stay pale or take on a neighbour's colour.
+- What an object's colour should be is not in its lines: where it does not know, the seed chooses. A hint settles it.
+- A dab colours the part that the lines close around it. Parts without one take on the seed's colours, or a neighbour's.
 - Lines much thinner or thicker than the pen's, shading by hatching and text are not understood.
 - It shades and fills; it does not correct a drawing. Open outlines leak colour.
 - Large empty areas far from any line stay white.

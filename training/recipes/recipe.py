@@ -47,10 +47,14 @@ class Draft:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished example for the gallery, made by us: each input as the graph takes it, (H, W, C) uint8."""
+    """A finished example for the gallery, made by us: each input as the graph takes it, (H, W, C) uint8.
+
+    `seed` is the one to show it with; None for the next in the gallery.
+    """
 
     title: Mapping[str, str]
     inputs: Mapping[str, ImagesU8]
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
