@@ -81,14 +81,14 @@ def test_each_hue_has_places_of_its_own() -> None:
     assert torch.allclose(memory.schemes, colors.repeat_interleave(PLACES, 0))
 
 
-def test_schemes_without_a_color_are_kept_only_where_there_are_no_others() -> None:
+def test_schemes_that_are_mostly_gray_are_kept_only_where_there_are_no_others() -> None:
     memory = SchemeMemory(2)
-    memory.remember(torch.cat([GRAY, WHITE])[None])
-    assert torch.equal(memory.schemes, torch.cat([GRAY, WHITE]).expand_as(memory.schemes))
     memory.remember(torch.cat([GRAY, RED])[None])
-    memory.remember(torch.cat([GRAY, WHITE])[None])
-    assert memory.counts.tolist() == [1, *[0] * (HUES - 1)], "the hue is that of the first colour which has one"
-    assert torch.equal(memory.schemes[0], torch.cat([GRAY, RED]))
+    assert torch.equal(memory.schemes, torch.cat([GRAY, RED]).expand_as(memory.schemes))
+    memory.remember(torch.stack([torch.cat([RED, GRAY])] * PLACES))
+    memory.remember(torch.cat([GRAY, BLUE])[None])
+    assert memory.counts.tolist() == [PLACES, *[0] * (HUES - 1)]
+    assert torch.equal(memory.schemes[:PLACES], torch.cat([RED, GRAY]).expand(PLACES, 6))
 
 
 def _config(tiny_config: BuildConfig, **options: object) -> BuildConfig:

@@ -22,7 +22,7 @@ class SchemeMemory(nn.Module):
     multilinear mean of schemes, so that mixed latents lead smoothly from one to another.
 
     A set's commonest colour would fill a plain list of the latest; with as many places for each hue all are as likely. Schemes
-    without any colour are left out where there are others: they are what a seed would be blamed for.
+    whose first colour is pale or gray are left out where there are others: a seed is asked for colour.
     """
 
     schemes: Tensor
@@ -39,7 +39,7 @@ class SchemeMemory(nn.Module):
         for scheme in schemes.to(self.schemes):
             empty = self.counts.repeat_interleave(PLACES) <= torch.arange(PLACES, device=self.counts.device).repeat(HUES)
             self.schemes[empty] = scheme
-            hue = _hue_of(scheme.unflatten(0, (-1, 3)))
+            hue = _hue_of(scheme[:3])
             if hue is not None:
                 self.schemes[hue * PLACES + int(self.counts[hue]) % PLACES] = scheme
                 self.counts[hue] += 1
@@ -57,12 +57,10 @@ class SchemeMemory(nn.Module):
         return self.schemes[chosen]
 
 
-def _hue_of(colors: Tensor) -> int | None:
-    """Which of `HUES` parts of the colour circle the first colour (K, 3) that has a hue lies in; None where none has."""
-    chroma = colors.amax(dim=1) - colors.amin(dim=1)
-    vivid = (chroma >= _CHROMA_MIN).nonzero()
-    if len(vivid) == 0:
+def _hue_of(color: Tensor) -> int | None:
+    """Which of `HUES` parts of the colour circle a colour (3,) lies in; None for one that is nearly gray."""
+    red, green, blue = (float(value) for value in color)
+    if max(red, green, blue) - min(red, green, blue) < _CHROMA_MIN:
         return None
-    red, green, blue = (float(value) for value in colors[int(vivid[0])])
     angle = math.atan2(math.sqrt(3) * (green - blue), 2 * red - green - blue)  # of the hue, 0 at red
     return round(angle / (2 * math.pi) * HUES) % HUES
