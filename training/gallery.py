@@ -27,11 +27,12 @@ def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing
     if info.origin.free_samples:
         chosen = np.linspace(0, len(held_out) - 1, min(HELD_OUT_SAMPLES, len(held_out))).round().astype(int)
         drawn = (*drawn, *(_held_out_drawing(held_out, int(k)) for k in chosen))
-    kept: dict[bytes, Drawing] = {}
+    kept: dict[tuple[int | None, bytes], Drawing] = {}
     for drawing in drawn:
         inputs = {name: drawing.inputs[name] for name in image_names if name in drawing.inputs}
         # Without a hints input, a drawing with and without hints is the same drawing.
-        kept.setdefault(b"".join(pixels.tobytes() for pixels in inputs.values()), dataclasses.replace(drawing, inputs=inputs))
+        key = drawing.seed, b"".join(pixels.tobytes() for pixels in inputs.values())
+        kept.setdefault(key, dataclasses.replace(drawing, inputs=inputs))
     return list(kept.values())
 
 

@@ -24,6 +24,15 @@ def adversarial_loss(logits: Tensor, *, is_real: bool, kind: AdversarialLoss) ->
     return (logits - float(is_real)).square().mean()
 
 
+def judging_losses(logits: Tensor, kind: AdversarialLoss) -> tuple[Tensor, Tensor]:
+    """A discriminator's losses on real pictures and on fakes, from logits (2 N, ...) of both, the real ones first.
+
+    Side by side they are judged quicker than one after the other, which is no other thing where norms are each picture's own.
+    """
+    real_logits, fake_logits = logits.chunk(2)
+    return adversarial_loss(real_logits, is_real=True, kind=kind), adversarial_loss(fake_logits, is_real=False, kind=kind)
+
+
 def boundary_loss(logits: Tensor, boundary: Tensor, *, agreement: float, negative_weight: float) -> Tensor:
     """Cross-entropy of boundaries that are rare and that people disagree on (HED, 2.2; Liu et al., CVPR 2017, 3.2).
 

@@ -18,7 +18,10 @@ from training.config import TrainConfig, parse_config
 
 CHECKPOINT_FORMAT = 1
 
-FIXED_KEYS = ("family", "generator.", "resnet.", "discriminator.", "hints.enabled", "color.", "seed", "augment.image_size")
+FIXED_KEYS = (
+    "family", "generator.", "resnet.", "discriminator.", "hints.enabled", "hints.spread", "color.", "color_scheme.colors",
+    "seed", "augment.image_size",
+)  # fmt: skip
 """Settings, or sections of them, that a run cannot change while it goes on: its weights or its order of images hang on them."""
 
 
@@ -86,7 +89,7 @@ class Run:
             was, now = changed[fixed[0]]
             raise RunError(
                 f"{self.root} was begun with {fixed[0]} = {was!r}, not {now!r}; a run cannot go on with it changed. Take "
-                "the old value, or start another run (init_from takes over weights of the same shape)."
+                "the old value, or start another run (init_from takes over weights)."
             )
         if changed:
             self._note(self.load_checkpoint()["images"], changed)

@@ -75,7 +75,12 @@ def rows(*, quick: bool) -> Iterator[Row]:
 
 
 def _published(name: str) -> TrainConfig:
-    return load_config(CONFIG_FOLDER / f"{name}.toml", ["augment.crop_size=0"])
+    """A configuration without its crops; its window is as large a part of a whole picture as it was of a crop."""
+    config = load_config(CONFIG_FOLDER / f"{name}.toml")
+    if not config.augment.crop_size:
+        return config
+    window = config.discriminator.window * config.augment.image_size // config.augment.crop_size
+    return load_config(CONFIG_FOLDER / f"{name}.toml", ["augment.crop_size=0", f"discriminator.window={window}"])
 
 
 def _row(contest: Contest, seconds: float) -> Row:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from server import routes as routes_module
 from server import translation as translation_module
 from server.app import create_app
 from server.catalog import Entry
@@ -361,22 +363,27 @@ async def test_a_large_photo_leaves_turns_to_others_and_stops_when_its_client_go
 async def test_no_more_large_photos_are_in_memory_than_there_are_places(
     tiled_dir: Path, monkeypatch: pytest.MonkeyPatch, model: str, query: str
 ) -> None:
-    held, most = 0, 0
+    held, most, lock = 0, 0, threading.Lock()
 
-    def counted(original: Any) -> Any:
-        async def run(*arguments: Any, **options: Any) -> Any:
+    def counted(original: Any, before: int, after: int) -> Any:
+        def change(step: int) -> None:
             nonlocal held, most
-            held += 1
-            most = max(most, held)
+            with lock:
+                held += step
+                most = max(most, held)
+
+        def run(*arguments: Any) -> Any:
+            change(before)
             try:
-                return await original(*arguments, **options)
+                return original(*arguments)
             finally:
-                held -= 1
+                change(after)
 
         return run
 
-    for name in ("_run_whole", "_run_tiles"):
-        monkeypatch.setattr(translation_module, name, counted(getattr(translation_module, name)))
+    # In memory from when it is decoded until its answer is encoded, both in the pool.
+    monkeypatch.setattr(translation_module, "_prepare", counted(translation_module._prepare, 1, 0))
+    monkeypatch.setattr(routes_module, "_picture_answer", counted(routes_module._picture_answer, 0, -1))
     monkeypatch.setattr(translation_module, "LARGE_PIXELS", 30 * 30 - 1)
     own = Settings(models_dir=(tiled_dir,), bundled_models=False, preload=False, threads=1)
     app = create_app(own)

@@ -59,17 +59,27 @@ def test_each_choice_of_bits_is_a_place_and_halves_are_means() -> None:
     memory = SchemeMemory(1)
     memory.schemes.copy_(torch.randn(HUES * PLACES, 3))
     assert torch.equal(memory(_all_bits()), memory.schemes)
-    between = torch.zeros(1, SCHEME_BITS)
-    between[0, 1] = 0.5
-    assert torch.allclose(memory(between)[0], (memory.schemes[0] + memory.schemes[2]) / 2)
+    between = torch.zeros(2, SCHEME_BITS)
+    between[:, 1] = torch.tensor([0.5, 0.25])
+    half, quarter = memory(between)
+    assert torch.allclose(half, (memory.schemes[0] + memory.schemes[2]) / 2)
+    assert (quarter - memory.schemes[0]).norm() < 0.1 * (quarter - memory.schemes[2]).norm(), "drawn to the nearer one"
 
 
 def test_rare_hues_are_remembered_as_long_as_common_ones() -> None:
     memory = SchemeMemory(1)
     memory.remember(torch.stack([BLUE] * PLACES + [YELLOW] * 100))
     chosen = memory(_all_bits())
-    assert (chosen == BLUE).all(dim=1).sum() == PLACES
-    assert (chosen == YELLOW).all(dim=1).sum() == PLACES * (HUES - 1), "hues that never came have the latest"
+    assert torch.equal(chosen[5 * PLACES : 6 * PLACES], BLUE.expand(PLACES, 3))
+    assert (chosen == YELLOW).all(dim=1).sum() == PLACES * (HUES - 1), "hues that never came have the others' latest"
+
+
+def test_places_of_hues_that_never_come_are_shared_by_those_that_do() -> None:
+    memory = SchemeMemory(1)
+    shades = [0.1 * k * RED for k in range(5, 5 + PLACES - 1)]
+    memory.remember(torch.stack([BLUE, *shades]))
+    absent = memory.schemes[3 * PLACES : 4 * PLACES]
+    assert torch.equal(absent, torch.stack([BLUE, *shades]))
 
 
 def test_each_hue_has_places_of_its_own() -> None:
@@ -88,7 +98,7 @@ def test_schemes_that_are_mostly_gray_are_kept_only_where_there_are_no_others() 
     memory.remember(torch.stack([torch.cat([RED, GRAY])] * PLACES))
     memory.remember(torch.cat([GRAY, BLUE])[None])
     assert memory.counts.tolist() == [PLACES, *[0] * (HUES - 1)]
-    assert torch.equal(memory.schemes[:PLACES], torch.cat([RED, GRAY]).expand(PLACES, 6))
+    assert torch.equal(memory.schemes, torch.cat([RED, GRAY]).expand(HUES * PLACES, 6))
 
 
 def _config(tiny_config: BuildConfig, **options: object) -> BuildConfig:
@@ -173,3 +183,8 @@ def test_last_layer_sees_no_scheme(tiny_config: BuildConfig, fabric: Fabric) -> 
     state = Pix2Pix(config, LINE, fabric).networks["generator"].state_dict()
     assert state["encoder.0.convolution.weight"].shape[1] == 4
     assert state["last.features.skip.weight"].shape[:2] == (4, 1)
+
+
+def test_seeds_need_pictures_without_hints(tiny_config: BuildConfig, fabric: Fabric) -> None:
+    with pytest.raises(ValueError, match=r"'hints.none_share' is 0, but with color_scheme.colors seeds choose"):
+        Pix2Pix(_config(tiny_config)(hints={"enabled": True, "none_share": 0.0}), LINE, fabric)

@@ -59,9 +59,12 @@ def test_learning_rate_without_decay_stays() -> None:
     assert learning_rate_factor(100, total_images=100, decay_start=1.0) == 1.0
 
 
-@pytest.mark.parametrize("has_hints", [False, True])
-def test_resumed_run_equals_an_unbroken_one(has_hints: bool, tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric) -> None:
-    config = tiny_config(hints={"enabled": has_hints}, augment={"rotation_degrees": 10})
+@pytest.mark.parametrize(("has_hints", "colors"), [(False, 0), (True, 0), (False, 2)])
+def test_resumed_run_equals_an_unbroken_one(
+    has_hints: bool, colors: int, tmp_path: Path, tiny_config: BuildConfig, fabric: Fabric
+) -> None:
+    scheme = {"colors": colors, "swap_share": 0.5}
+    config = tiny_config(hints={"enabled": has_hints}, color_scheme=scheme, augment={"rotation_degrees": 10})
     whole = _run(config, fabric, tmp_path / "whole")
     stopped = _StopAfter(*_parts(config, fabric), steps=3)
     outcome = train(stopped.family, stopped, config, Run.create(tmp_path / "broken", config))

@@ -179,8 +179,9 @@ def test_weights_of_another_generator_are_refused(tiny_config: BuildConfig, fabr
     family = Pix2Pix(tiny_config(), LINE, fabric)
     with pytest.raises(ValueError, match="not those of this generator"):
         family.start_from({"generator.last.skip.weight": torch.zeros(3, 3)})
-    with pytest.raises(ValueError, match="not those of this generator"):
-        family.start_from({"generator.encoder.0.convolution.weight": torch.zeros(9, 1, 4, 4)})
+    for channels in (1, 2):
+        with pytest.raises(ValueError, match="not those of this generator"):
+            family.start_from({"generator.encoder.0.convolution.weight": torch.zeros(9, channels, 4, 4)})
 
 
 def test_discriminator_sees_condition_and_picture_moved_as_one(tiny_config: BuildConfig, fabric: Fabric) -> None:

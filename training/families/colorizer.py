@@ -27,7 +27,7 @@ from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable
 from training.families.rivals import Rivals
-from training.losses import adversarial_loss, l1_loss
+from training.losses import adversarial_loss, judging_losses, l1_loss
 from training.networks.build import build_discriminator, build_unet
 from training.networks.patchgan import Window, random_window
 from training.source import SourceSpec
@@ -122,9 +122,7 @@ class Colorizer:
         self._rivals.discriminator.requires_grad_(True)
         fake = _Picture.painted(take.painted.detach(), take.gray, self._color.generator)
         shown = torch.cat([self._shown(picture, take.gray)[take.judged] for picture in (take.real, fake)])
-        real_logits, fake_logits = self._judge(shown).chunk(2)  # side by side is quicker; norms are each picture's own
-        real_loss = adversarial_loss(real_logits, is_real=True, kind=self._loss.adversarial)
-        fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._loss.adversarial)
+        real_loss, fake_loss = judging_losses(self._judge(shown), self._loss.adversarial)
         return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
 
     def _painting_objective(self, take: _Take) -> Objective:

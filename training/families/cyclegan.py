@@ -19,7 +19,7 @@ from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_picture
 from training.families.protocol import Batch, DataForm, Exportable
 from training.image_pool import ImagePool
-from training.losses import adversarial_loss, cycle_consistency_loss, identity_loss
+from training.losses import adversarial_loss, cycle_consistency_loss, identity_loss, judging_losses
 from training.networks.average import averaged_copy, update_average
 from training.networks.build import adam, build_discriminator, build_resnet
 from training.networks.patchgan import random_window
@@ -177,9 +177,7 @@ class CycleGAN:
         real, fake = pictures
         discriminator = self._networks[f"discriminator_{domain}"].requires_grad_(True)
         shown = torch.cat([self._shown(real), self._shown(self._pools[domain].sample(fake))])
-        real_logits, fake_logits = discriminator(shown).chunk(2)  # side by side is quicker; norms are each picture's own
-        real_loss = adversarial_loss(real_logits, is_real=True, kind=self._options.adversarial)
-        fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._options.adversarial)
+        real_loss, fake_loss = judging_losses(discriminator(shown), self._options.adversarial)
         loss = 0.5 * (real_loss + fake_loss)
         return loss, {f"discriminator_{domain}": loss}
 

@@ -18,7 +18,7 @@ from training.diffaugment import diffaugment
 from training.encoding import decode_picture, encode_hints, encode_inputs
 from training.families.protocol import Batch, DataForm, Exportable, LatentSpec
 from training.families.rivals import Rivals
-from training.losses import adversarial_loss, covered_l1_loss, l1_loss
+from training.losses import adversarial_loss, covered_l1_loss, judging_losses, l1_loss
 from training.networks.build import build_discriminator, build_unet
 from training.networks.patchgan import Window, random_window
 from training.networks.scheme_memory import SCHEME_BITS, SchemeMemory
@@ -63,6 +63,11 @@ class Pix2Pix:
         if self._spreads and source.kind != "line":
             raise ValueError(
                 f"hints.spread lets dabs run to drawn lines, but the data set's inputs are '{source.kind}'; set it false."
+            )
+        if config.color_scheme.colors and self._has_hints and config.hints.none_share == 0:
+            raise ValueError(
+                "Config key 'hints.none_share' is 0, but with color_scheme.colors seeds choose among the schemes of pictures "
+                "without hints; give a share, such as 0.3, or set color_scheme.colors to 0."
             )
         self._fabric = fabric
         self._window = config.discriminator.window
@@ -163,9 +168,7 @@ class Pix2Pix:
         self._rivals.discriminator.requires_grad_(True)
         condition, target, fake = (part[take.judged] for part in (take.condition, take.target, take.fake.detach()))
         logits = self._judge(torch.cat([condition, condition]), torch.cat([target, fake]))
-        real_logits, fake_logits = logits.chunk(2)  # side by side is quicker; norms are each picture's own
-        real_loss = adversarial_loss(real_logits, is_real=True, kind=self._loss.adversarial)
-        fake_loss = adversarial_loss(fake_logits, is_real=False, kind=self._loss.adversarial)
+        real_loss, fake_loss = judging_losses(logits, self._loss.adversarial)
         return 0.5 * (real_loss + fake_loss), {"discriminator_real": real_loss, "discriminator_fake": fake_loss}
 
     def _painting_objective(self, take: _Take) -> Objective:

@@ -15,7 +15,7 @@ from training.source import SourceSpec
 
 Batch = Mapping[str, Tensor]
 """Named tensors of one step, batch first, already on the device. Paired sets: `source` (all inputs laid on one another) and
-`target`, and `hints` where used; unpaired ones: `a` and `b`."""
+`target`, and `hints` and `scheme` where used; unpaired ones: `a` and `b`."""
 
 DataForm = Literal["paired", "unpaired"]
 

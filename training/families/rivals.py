@@ -58,15 +58,15 @@ class Rivals:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """The generator and its average start as the served generator; the discriminator, which is not served, as it is.
 
-        At its border the served one may differ: of another number of inputs the common ones are taken, and a last layer of
-        another form starts anew.
+        At its border the served one may differ: where one of them sees more channels behind those that both see, the common
+        ones are taken, and a last layer of another form starts anew.
 
         Raises:
             ValueError: They are not those of this generator.
         """
         given = {name.removeprefix("generator."): weight for name, weight in weights.items() if name.startswith("generator.")}
-        own = fitted_at_the_border(given, self.generator.module.state_dict())
         try:
+            own = fitted_at_the_border(given, self.generator.module.state_dict())
             self.generator.module.load_state_dict(own)
             self.average.load_state_dict({**own, "images_seen": torch.zeros((), dtype=torch.int64)})
         except RuntimeError as error:
@@ -88,7 +88,11 @@ class Rivals:
 def fitted_at_the_border(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Given weights of a U-Net, with the first layer widened or narrowed and the last one replaced where `own` differ there.
 
-    Channels that only `own` has see nothing at first, so that what is given still does what it did.
+    Channels are told apart by their place alone: the first ones must mean the same to both. Those that only `own` has count for
+    nothing at first.
+
+    Raises:
+        RuntimeError: The first layers have other numbers of results.
     """
     fitted = dict(given)
     if FIRST in given and given[FIRST].shape[1] != own[FIRST].shape[1]:

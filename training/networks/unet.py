@@ -128,7 +128,7 @@ class _Up(nn.Module):
 
 
 class _Last(nn.Module):
-    """ReLU, doubling convolution to the image, tanh; with the input beside the features where it is shown."""
+    """ReLU, doubling convolution, tanh or another activation; a linear map of the input is added where that is shown."""
 
     def __init__(
         self,
@@ -160,7 +160,8 @@ class _Finish(nn.Module):
         self.convolution = nn.Conv2d(channels, out_channels, 3, padding=1)
 
     def forward(self, features: Tensor, image: Tensor | None) -> Tensor:
-        return torch.tanh(self.convolution(self.features(features, image)))
+        features = self.features(features, image)  # (N, channels, H, W)
+        return torch.tanh(self.convolution(features))  # (N, out_channels, H, W)
 
 
 def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling, *, bias: bool) -> nn.Module:
