@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.spread import CELL_PX, SPREAD_STEPS, spread_hints
+from training.spread import CELL_PX, SPREAD_STEPS, UNDER_STEPS, spread_hints
 
 RED, GREEN = (0.8, -0.8, -0.8), (-0.8, 0.8, -0.8)
 
@@ -48,7 +48,18 @@ def test_line_takes_the_colour_of_its_side() -> None:
     assert _color_at(spread, 32, 28) == _color_at(spread, 32, 2)
     assert _color_at(spread, 32, 35) == _color_at(spread, 32, 60)
     hints[0, :, 48:] = 0
-    assert not spread_hints(lines, hints)[0, :, :, 36:].any(), "and the other side none"
+    alone = spread_hints(lines, hints)
+    assert _color_at(alone, 32, 33) == _color_at(alone, 32, 2), "all of an outline, where nothing lies without"
+    assert not alone[0, :, :, 38:].any(), "and the other side nothing but what sampling between squares leaves"
+
+
+def test_colour_stays_in_a_line_that_is_broader_than_a_pen() -> None:
+    lines, hints = _paper()
+    lines[:, :, :, 16:] = -1.0
+    _dab(hints, 8, 8, RED)
+    spread = spread_hints(lines, hints)
+    assert _color_at(spread, 8, 16 + CELL_PX * UNDER_STEPS - 3) == list(RED)
+    assert not spread[0, :, :, 16 + CELL_PX * (UNDER_STEPS + 1) :].any()
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8])
