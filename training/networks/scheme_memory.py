@@ -12,7 +12,7 @@ HUE_BITS, PLACE_BITS = 3, 3
 SCHEME_BITS = HUE_BITS + PLACE_BITS
 """Zeros and ones of the latent that choose a scheme."""
 HUES, PLACES = 1 << HUE_BITS, 1 << PLACE_BITS
-_CHROMA_MIN = 0.4
+_CHROMA_MIN = 0.6
 """Largest less smallest of RGB, in [-1, 1], below which a colour has no hue to speak of."""
 
 
