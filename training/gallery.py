@@ -30,8 +30,9 @@ def gallery(held_out: PairedDataset, image_names: Sequence[str]) -> list[Drawing
     kept: dict[tuple[int | None, bytes], Drawing] = {}
     for drawing in drawn:
         inputs = {name: drawing.inputs[name] for name in image_names if name in drawing.inputs}
-        # Without a hints input, a drawing with and without hints is the same drawing.
-        key = drawing.seed, b"".join(pixels.tobytes() for pixels in inputs.values())
+        # Without a hints input, a drawing with and without hints is the same drawing, whatever seed was chosen for its hints.
+        seed = drawing.seed if inputs.keys() == drawing.inputs.keys() else None
+        key = seed, b"".join(pixels.tobytes() for pixels in inputs.values())
         kept.setdefault(key, dataclasses.replace(drawing, inputs=inputs))
     return list(kept.values())
 

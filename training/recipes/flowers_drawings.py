@@ -24,20 +24,21 @@ UPRIGHT, DAISY_TURN = -math.pi / 2, 0.1
 def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
     """All drawings at `size` pixels, lines `line_width_px` wide there (1 % of the side when not known)."""
     width = line_width_px or 0.012 * size
-    makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...]]] = (
-        ("Daisy", "ひなぎく", _daisy, ()),
-        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, PINK, YELLOW)),
-        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, VIOLET, YELLOW)),
-        ("Tulip", "チューリップ", _tulip, _tulip_dabs()),
-        ("Poppy", "ポピー", _poppy, ()),
-        ("Orange daisy", "オレンジのひなぎく", _daisy, _dabs_of(12, 80, DAISY_TURN, ORANGE, (96, 58, 30))),
+    makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...], int | None]] = (
+        ("Daisy", "ひなぎく", _daisy, (), 24),
+        ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, PINK, YELLOW), None),
+        ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, VIOLET, YELLOW), None),
+        ("Tulip", "チューリップ", _tulip, _tulip_dabs(), None),
+        ("Poppy", "ポピー", _poppy, (), 1),
+        ("Orange daisy", "オレンジのひなぎく", _daisy, _dabs_of(12, 80, DAISY_TURN, ORANGE, (96, 58, 30)), None),
     )
     return tuple(
         Drawing(
             title={"en": english, "ja": japanese},
             inputs={"image": ink(make(), size, width), "hints": paint(dabs, size)},
+            seed=seed,
         )
-        for english, japanese, make, dabs in makers
+        for english, japanese, make, dabs, seed in makers
     )
 
 
@@ -114,7 +115,7 @@ WEAKNESSES = """\
 - It learned from about 850 photos of some forty kinds of flower, cut out of their backgrounds by a program: some outlines were
   wrong, and so are some of its own.
 - It knows single large blooms, seen from the front or the side. A bunch, a meadow or a vase becomes petals of the same shape.
-- Which colour a flower has is not in its lines. Without a dab it chooses, and seldom boldly.
+- Which colour a flower has is not in its lines: without a dab the seed chooses, for leaves as well as for petals.
 - A dab keeps to the part that it lies in, so each petal wants its own; what a dab fills has few veins and shades.
 - Leaves and stems are often coloured as petals; a green dab helps.
 """

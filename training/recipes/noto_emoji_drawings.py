@@ -15,21 +15,25 @@ from training.recipes.recipe import Drawing
 def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
     """All drawings at `size` pixels, lines `line_width_px` wide there (3 % of the side when not known)."""
     width = line_width_px or 0.03 * size
-    makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...]]] = (
-        ("Cat", "ねこ", _cat, ()),
-        ("Cat with colour hints", "ねこ(色指定)", _cat, _CAT_DABS),
-        ("Mug", "マグカップ", _mug, _MUG_DABS),
-        ("House", "家", _house, ()),
-        ("House with colour hints", "家(色指定)", _house, _HOUSE_DABS),
-        ("Flower", "花", _flower, _FLOWER_DABS),
-        ("Fish", "さかな", _fish, _FISH_DABS),
+    makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...], int]] = (
+        ("Cat", "ねこ", _cat, (), 2),
+        ("Cat with colour hints", "ねこ(色指定)", _cat, _CAT_DABS, 14),
+        ("Mug", "マグカップ", _mug, _MUG_DABS, 39),
+        ("House", "家", _house, (), 46),
+        ("House with colour hints", "家(色指定)", _house, _HOUSE_DABS, 46),
+        ("Flower", "花", _flower, _FLOWER_DABS, 22),
+        ("Fish", "さかな", _fish, _FISH_DABS, 14),
+        ("Mug without hints", "マグカップ(色指定なし)", _mug, (), 10),
+        ("Flower without hints", "花(色指定なし)", _flower, (), 25),
+        ("Fish without hints", "さかな(色指定なし)", _fish, (), 14),
     )
     return tuple(
         Drawing(
             title={"en": english, "ja": japanese},
             inputs={"image": ink(make(), size, width), "hints": paint(dabs, size)},
+            seed=seed,
         )
-        for english, japanese, make, dabs in makers
+        for english, japanese, make, dabs, seed in makers
     )
 
 
