@@ -25,7 +25,7 @@ def drawings(size: int, line_width_px: float | None) -> tuple[Drawing, ...]:
     """All drawings at `size` pixels, lines `line_width_px` wide there (1 % of the side when not known)."""
     width = line_width_px or 0.012 * size
     makers: Sequence[tuple[str, str, Callable[[], list[Stroke]], tuple[Dab, ...], int | None]] = (
-        ("Daisy", "ひなぎく", _daisy, (), 24),
+        ("Daisy", "ひなぎく", _daisy, (), 2),
         ("Pink five-petalled flower", "ピンクの五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, PINK, YELLOW), None),
         ("Violet five-petalled flower", "紫の五弁花", _five_petals, _dabs_of(5, 64, UPRIGHT, VIOLET, YELLOW), None),
         ("Tulip", "チューリップ", _tulip, _tulip_dabs(), None),
