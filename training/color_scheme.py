@@ -47,14 +47,20 @@ def _start(pixels: Tensor, weights: Tensor, count: int) -> Tensor:
     """The mean, then again and again the pixel that counts and is farthest from all colours so far: (N, count, 3)."""
     mean = (pixels * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
     colors = mean[:, None]
+    own = pixels.square().sum(dim=2)
     for _ in range(count - 1):
-        distance = torch.cdist(pixels, colors).amin(dim=2) * weights
-        farthest = distance.argmax(dim=1)
+        distance = (own - 2 * _nearness(pixels, colors).amax(dim=2)).clamp(min=0).sqrt()
+        farthest = (distance * weights).argmax(dim=1)
         colors = torch.cat([colors, pixels[torch.arange(len(pixels)), farthest][:, None]], dim=1)
     return colors
 
 
 def _members(pixels: Tensor, colors: Tensor) -> Tensor:
     """Which colour is nearest to each pixel, as zeros and ones: (N, P, count)."""
-    nearest = torch.cdist(pixels, colors).argmin(dim=2)
-    return torch.nn.functional.one_hot(nearest, colors.shape[1]).to(pixels.dtype)
+    nearest = _nearness(pixels, colors).argmax(dim=2, keepdim=True)
+    return (nearest == torch.arange(colors.shape[1], device=pixels.device)).to(pixels.dtype)
+
+
+def _nearness(pixels: Tensor, colors: Tensor) -> Tensor:
+    """p c - |c|^2 / 2, which is larger the nearer a colour is: (|p|^2 - |p - c|^2) / 2. (N, P, 3), (N, K, 3) to (N, P, K)."""
+    return torch.baddbmm(-0.5 * colors.square().sum(dim=2)[:, None], pixels, colors.transpose(1, 2))

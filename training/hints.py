@@ -6,9 +6,11 @@ cannot learn a usual colour, only to take up the dab. A share of samples has no 
 
 from __future__ import annotations
 
+import math
+
+import cv2
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,8 +36,7 @@ class HintSampler:
         paper = _paper(target)
         centers = _points(paper, self._config.max_dabs, generator)  # (N, K, 2) rows and columns
         regions = torch.randint(1, min(REGIONS_MAX, self._config.max_dabs) + 1, (n,), generator=generator)
-        new_target = self._recolor(target, paper, centers, torch.where(recolored, regions, 0), generator)
-        target = torch.where(recolored.to(device).reshape(-1, 1, 1, 1), new_target, target)
+        target = self._recolor(target, paper, centers, torch.where(recolored, regions, 0), generator)
         counts = torch.ceil(torch.rand(n, generator=generator).square() * self._config.max_dabs).long()
         counts = counts.maximum(torch.where(recolored, regions, 1))  # every new colour is asked for by a dab
         counts = torch.where(hinted, counts, 0)
@@ -43,16 +44,25 @@ class HintSampler:
         return target, _paint(target, centers, used, generator)
 
     def _recolor(self, target: Tensor, paper: Tensor, centers: Tensor, regions: Tensor, generator: torch.Generator) -> Tensor:
-        """What lies at the first `regions` (N,) of the `centers` (N, K, 2) gets another colour; or the whole hue turns."""
+        """What lies at the first `regions` (N,) of the `centers` (N, K, 2) gets another colour; or the whole hue turns.
+
+        Where `regions` is 0, the picture stays as it is.
+        """
         n, device = len(target), target.device
-        turned = _turn_hue(target, torch.rand(n, generator=generator).to(device) * (2 * torch.pi))
-        result = target
-        for index in range(min(REGIONS_MAX, centers.shape[1])):
-            moved = _recolor_region(result, centers[:, index], _colors(n, generator).to(device), paper)
-            result = torch.where((index < regions).to(device).reshape(-1, 1, 1, 1), moved, result)
+        angle = torch.rand(n, generator=generator) * (2 * torch.pi)
+        colors = [_colors(n, generator) for _ in range(min(REGIONS_MAX, centers.shape[1]))]
         # Few: where no dab lies, a turned hue can only be guessed, and guesses come out gray.
-        whole = (torch.rand(n, generator=generator) < 0.1).to(device).reshape(-1, 1, 1, 1)
-        return torch.where(whole, turned, result)
+        whole = torch.rand(n, generator=generator) < 0.1
+        result = target.clone()
+        for index, color in enumerate(colors):
+            chosen = torch.nonzero((index < regions) & ~whole).flatten()
+            if len(chosen):
+                at = chosen.to(device)
+                result[at] = _recolor_region(result[at], centers[at, index], color[chosen].to(device), paper[at])
+        chosen = torch.nonzero((regions > 0) & whole).flatten()
+        if len(chosen):
+            result[chosen.to(device)] = _turn_hue(target[chosen.to(device)], angle[chosen].to(device))
+        return result
 
 
 def _colors(count: int, generator: torch.Generator) -> Tensor:
@@ -66,12 +76,15 @@ def _colors(count: int, generator: torch.Generator) -> Tensor:
 
 def _paper(image: Tensor) -> Tensor:
     """What of the pictures is paper, (N, 1, H, W): white that reaches the border. White within a thing is the thing's."""
-    white = (image.amin(dim=1) > WHITE).cpu().numpy()
-    paper = np.zeros_like(white)
+    white = (image.amin(dim=1) > WHITE).cpu().numpy().astype(np.uint8)
+    paper = np.zeros(white.shape, bool)
     for index, mask in enumerate(white):
-        labels, _ = ndimage.label(mask)
-        border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-        paper[index] = np.isin(labels, border[border > 0])
+        count, labels = cv2.connectedComponents(mask, connectivity=4)
+        is_paper = np.zeros(count, bool)
+        for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            is_paper[border] = True
+        is_paper[0] = False  # what is not white
+        paper[index] = is_paper[labels]
     return torch.from_numpy(paper).to(image.device)[:, None]
 
 
@@ -134,33 +147,41 @@ def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Gener
     """
     n, count, _ = centers.shape
     size, device = target.shape[-1], target.device
-    radius = ((2 + 12 * torch.rand(n, count, generator=generator).square()).to(device) * size / 256).clamp(min=0.8)
-    length = torch.rand(n, count, generator=generator).square() * 40 * size / 256
+    scale = size / 256
+    radius = ((2 + 12 * torch.rand(n, count, generator=generator).square()).to(device) * scale).clamp(min=0.8)
+    length = torch.rand(n, count, generator=generator).square() * 40 * scale
     angle = torch.rand(n, count, generator=generator) * (2 * torch.pi)
     ends = centers + (torch.stack([torch.sin(angle), torch.cos(angle)], -1) * length[..., None]).to(device)
     careful = (torch.rand(n, count, generator=generator) < 0.6).to(device)
     colors = _colors_at(target, centers)  # (N, K, 3)
-    color, coverage = torch.zeros_like(target), torch.zeros_like(target[:, :1])
-    axis = torch.arange(size, device=device, dtype=torch.float32)
-    for dab in range(count):
-        if not bool(used[:, dab].any()):
-            break
-        distance = _distance_to_segment(axis, centers[:, dab], ends[:, dab])
-        brush = (radius[:, dab, None, None] - distance + 0.5).clamp(0, 1)[:, None] * used[:, dab, None, None, None]
-        tone = colors[:, dab, :, None, None]
-        alike = (target - tone).square().sum(dim=1, keepdim=True) < 0.25
-        brush = brush * (alike | ~careful[:, dab, None, None, None])  # (N, 1, S, S)
-        color = torch.lerp(color, tone.expand_as(color), brush)
-        coverage = torch.lerp(coverage, torch.ones_like(coverage), brush)
-    return torch.cat([color, coverage], dim=1)
+    # Only a square around each stroke is looked at, wide enough for the longest one.
+    side = min(size, math.ceil((40 + 2 * 14) * scale) + 4)
+    corner = (torch.minimum(centers, ends) - radius[..., None] - 1).floor().clamp(0, size - side)  # (N, K, 2)
+    axis = torch.arange(side, device=device)
+    rows, columns = ((corner[..., dim, None] + axis).long() for dim in (0, 1))  # (N, K, side)
+    distance = _distance_to_segment(rows, columns, centers, ends)  # (N, K, side, side)
+    brush = (radius[..., None, None] - distance + 0.5).clamp(0, 1) * used[..., None, None]
+    places = (rows[..., :, None] * size + columns[..., None, :]).flatten(2)  # (N, K, side * side)
+    pixels = target.flatten(2)
+    painted = pixels.new_zeros(n, 4, size * size)  # colour and coverage
+    tones = torch.cat([colors, torch.ones_like(colors[..., :1])], dim=2)[..., None]  # (N, K, 4, 1)
+    for dab in range(int(used.sum(dim=1).max())):
+        at = places[:, dab, None].expand(-1, 4, -1)
+        alike = (pixels.gather(2, at[:, :3]) - tones[:, dab, :3]).square().sum(dim=1, keepdim=True) < 0.25
+        strength = brush[:, dab].flatten(1)[:, None] * (alike | ~careful[:, dab, None, None])
+        before = painted.gather(2, at)
+        painted.scatter_(2, at, torch.lerp(before, tones[:, dab].expand_as(before), strength))
+    result: Tensor = painted.unflatten(2, (size, size))
+    return result
 
 
-def _distance_to_segment(axis: Tensor, start: Tensor, end: Tensor) -> Tensor:
-    """Distance of every pixel to the segments start-end (N, 2): (N, S, S)."""
-    rows = axis.reshape(1, -1, 1) - start[:, 0, None, None]
-    columns = axis.reshape(1, 1, -1) - start[:, 1, None, None]
+def _distance_to_segment(rows: Tensor, columns: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Distance of pixels at `rows` and `columns` (N, K, side) to the segments start-end (N, K, 2): (N, K, side, side)."""
+    down = rows[..., :, None] - start[..., 0, None, None]
+    right = columns[..., None, :] - start[..., 1, None, None]
     direction = end - start
-    along_row, along_column = direction[:, 0, None, None], direction[:, 1, None, None]
+    along_row, along_column = direction[..., 0, None, None], direction[..., 1, None, None]
     squared = (along_row.square() + along_column.square()).clamp(min=1e-6)
-    share = ((rows * along_row + columns * along_column) / squared).clamp(0, 1)
-    return torch.hypot(rows - share * along_row, columns - share * along_column)
+    share = ((down * along_row + right * along_column) / squared).clamp(0, 1)
+    distance: Tensor = torch.hypot(down - share * along_row, right - share * along_column)
+    return distance

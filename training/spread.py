@@ -41,21 +41,29 @@ def spread_hints(lines: Tensor, hints: Tensor) -> Tensor:
     is_seed = coverage > _SEED_COVERAGE
     colors = pooled[:, :3] / coverage.clamp(min=_SEED_COVERAGE)
     filled = torch.where(is_seed, torch.cat([colors, torch.ones_like(coverage)], dim=1), 0.0)  # (N, 4, H / 4, W / 4)
-    # Neighbours by sides alone: over corners, colour would slip through a slanting line.
-    cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=hints.device, dtype=hints.dtype)
-    kernel = _GAIN * cross.expand(SPREAD_CHANNELS, 1, 3, 3)
+    gained_paper = _GAIN * paper
     rounds_filled = filled[:, 3:]
     for _ in range(ROUNDS):
         for _ in range(ROUND_STEPS):
-            nearby = F.conv2d(filled, kernel, padding=1, groups=SPREAD_CHANNELS)
-            filled = torch.where(filled[:, 3:] > 0, filled, nearby * paper)
+            filled = torch.where(filled[:, 3:] > 0, filled, _nearby(filled) * gained_paper)
         weight = filled[:, 3:]  # so far colours are sums of neighbours times gains, and this is what to divide by
         filled = filled / torch.where(weight > 0, weight, 1.0)
         rounds_filled = rounds_filled + filled[:, 3:]
     # At last under the lines, which belong to what they bound: an outline to the part within, for no dab lies without.
     values = torch.cat([filled, rounds_filled], dim=1)
     for _ in range(UNDER_STEPS):
-        nearby = F.conv2d(values, cross.expand(SPREAD_CHANNELS + 1, 1, 3, 3), padding=1, groups=SPREAD_CHANNELS + 1)
+        nearby = _nearby(values)
         values = torch.where(values[:, 3:4] > 0, values, (1 - paper) * nearby / nearby[:, 3:4].clamp(min=1.0))
     spread = torch.cat([values[:, :3], values[:, 4:] / (ROUNDS + 1)], dim=1)
     return F.interpolate(spread, scale_factor=float(CELL_PX), mode="bilinear", align_corners=False)
+
+
+def _nearby(values: Tensor) -> Tensor:
+    """The sum of the four neighbours of each square by sides: over corners, colour would slip through a slanting line."""
+    if torch.compiler.is_exporting():  # one node of a graph, which runtimes know how to do
+        cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=values.device, dtype=values.dtype)
+        channels = values.shape[1]
+        return F.conv2d(values, cross.expand(channels, 1, 3, 3), padding=1, groups=channels)
+    padded = F.pad(values, (1, 1, 1, 1))  # sums take a third of the time of PyTorch's convolution
+    rows = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1]
+    return rows + padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.augment import PairAugment, _dilate
+from training.augment import PairAugment, _affine_grid, _bicubic_weights, _change_width, _dilate, _gap_mask
 from training.config import AugmentConfig
 from training.source import SourceSpec
 
@@ -132,3 +132,39 @@ def test_other_inputs_do_not_change_what_becomes_of_the_main_one() -> None:
     spec = SourceSpec("line", others=(SourceSpec("gray", name="relief"),))
     both, _ = PairAugment(config, spec)(*pair, _seed(), [picture])
     assert torch.equal(both[:, :1], alone)
+
+
+def test_sampling_positions_are_those_of_an_affine_grid() -> None:
+    theta = torch.randn(3, 2, 3)
+    expected = torch.nn.functional.affine_grid(theta, [3, 1, 10, 10], align_corners=False)
+    torch.testing.assert_close(_affine_grid(theta, 10), expected)
+
+
+def test_wobble_is_bicubic_interpolation() -> None:
+    knots = torch.randn(2, 2, 9, 9)
+    weights = _bicubic_weights(9, 32)
+    expected = torch.nn.functional.interpolate(knots, size=(32, 32), mode="bicubic", align_corners=True)
+    torch.testing.assert_close(weights @ knots @ weights.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_drawing_gets_its_own_change_of_width() -> None:
+    ink = torch.zeros(3, 1, 16, 16)
+    ink[:, :, 6:10] = 1.0
+    wide, same, thin = _change_width(ink, torch.tensor([2.0, 0.0, -2.0]))
+    assert [int((rows.sum(dim=2) > 0).sum()) for rows in (wide, same, thin)] == [6, 4, 2]
+    torch.testing.assert_close(_change_width(ink[:1], torch.tensor([1.0]))[0, 0, 5], torch.full((16,), 0.5))
+
+
+@pytest.mark.parametrize("size", [32, 256])
+def test_gaps_are_whole_discs(size: int) -> None:
+    """Beside a test of every pixel against every disc."""
+    most, ink = 12, torch.ones(4, 1, size, size)
+    mask = _gap_mask(ink, most, torch.Generator().manual_seed(3))
+    again = torch.Generator().manual_seed(3)
+    centers = torch.rand(4, most, 2, generator=again) * size
+    radii = (2 + 4 * torch.rand(4 * most, generator=again)).reshape(4, most) * size / 256
+    used = torch.rand(4, most, generator=again) < torch.rand(4, 1, generator=again)
+    axis = torch.arange(size) + 0.5
+    dy, dx = ((axis - centers[..., dim, None]).square() for dim in (0, 1))
+    discs = (dy[..., :, None] + dx[..., None, :] < radii.square()[..., None, None]) & used[..., None, None]
+    assert torch.equal(mask[:, 0] == 0, discs.any(dim=1))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from training.config import HintConfig
-from training.hints import HintSampler
+from training.hints import HintSampler, _paint
 
 
 def _targets(n: int = 16) -> Tensor:
@@ -114,3 +114,24 @@ def test_white_things_can_be_coloured_and_paper_cannot() -> None:
 def test_same_seed_gives_the_same_hints() -> None:
     assert torch.equal(_draw(3)[2], _draw(3)[2])
     assert not torch.equal(_draw(3)[2], _draw(4)[2])
+
+
+@pytest.mark.parametrize("size", [32, 256])
+def test_strokes_are_whole(size: int) -> None:
+    """Beside a test of every pixel against every stroke, where nobody is careful to keep inside a colour."""
+    target = torch.zeros(3, 3, size, size)  # one colour: a careful hand may paint everywhere
+    centers = torch.rand(3, 6, 2) * (size - 1)
+    used = torch.arange(6) < torch.tensor([[6], [2], [0]])
+    hints = _paint(target, centers, used, torch.Generator().manual_seed(7))
+    again = torch.Generator().manual_seed(7)
+    radius = ((2 + 12 * torch.rand(3, 6, generator=again).square()) * size / 256).clamp(min=0.8)
+    length = torch.rand(3, 6, generator=again).square() * 40 * size / 256
+    angle = torch.rand(3, 6, generator=again) * (2 * torch.pi)
+    direction = torch.stack([torch.sin(angle), torch.cos(angle)], dim=-1) * length[..., None]
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    away = torch.stack([rows, columns], dim=-1) - centers[:, :, None, None]  # (N, K, S, S, 2)
+    along = direction[:, :, None, None]
+    share = ((away * along).sum(dim=-1) / along.square().sum(dim=-1).clamp(min=1e-6)).clamp(0, 1)
+    distance = (away - share[..., None] * along).norm(dim=-1)
+    brushes = (radius[..., None, None] - distance + 0.5).clamp(0, 1) * used[..., None, None]
+    torch.testing.assert_close(hints[:, 3], 1 - (1 - brushes).prod(dim=1), rtol=1e-3, atol=1e-3)

@@ -128,3 +128,15 @@ def test_half_precision_holds_the_colours() -> None:
     _dab(hints, 100, 100, GREEN)
     full, half = spread_hints(lines, hints), spread_hints(lines.half(), hints.half())
     torch.testing.assert_close(half.float(), full, rtol=0, atol=4e-3)
+
+
+def test_exported_form_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    lines = torch.where(torch.rand(2, 1, 64, 64) < 0.02, -1.0, 1.0)
+    coverage = (torch.rand(2, 1, 64, 64) < 0.02).float()
+    hints = torch.cat([coverage * (torch.rand(2, 3, 64, 64) * 2 - 1), coverage], dim=1)
+    hints = torch.nn.functional.max_pool2d(hints, 5, stride=1, padding=2)
+    trained = spread_hints(lines, hints)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert trained[:, 3].amax() > 0
+    torch.testing.assert_close(spread_hints(lines, hints), trained)

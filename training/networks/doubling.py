@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.networks.compiled import is_compiled
+
 
 class ResizeConvolution(nn.Sequential):
     """Nearest neighbour, then a 3x3 convolution: (N, in, H, W) -> (N, out, 2H, 2W). No checkerboard (Odena et al. 2016).
@@ -22,7 +24,7 @@ class ResizeConvolution(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         convolution: nn.Conv2d = self[1]  # type: ignore[assignment]
         weight = convolution.weight
-        if weight.is_contiguous(memory_format=torch.channels_last):
+        if weight.is_contiguous(memory_format=torch.channels_last) and not is_compiled():  # a compiler chooses for itself
             features = features.contiguous(memory_format=torch.channels_last)
         return F.conv_transpose2d(features, folded(weight), convolution.bias, stride=2, padding=1)
 

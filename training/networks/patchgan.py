@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from training.networks.norm import InstanceNorm
+
 Window = tuple[slice, slice, slice, slice]
 """Index of a part of a batch (N, C, H, W)."""
 
@@ -43,13 +45,14 @@ class PatchDiscriminator(nn.Module):
             raise ValueError(f"layers is {layers}; a patch network has at least 1. Use PixelDiscriminator for 1x1 patches.")
         self.layers = layers
         widths = [base_channels * min(2**level, 8) for level in range(layers + 1)]
-        blocks: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        # Activations in place: their gradient is taken from their result, which the next convolution keeps anyway.
+        blocks: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
         for level in range(1, layers + 1):
             stride = 2 if level < layers else 1
             blocks += [
                 nn.Conv2d(widths[level - 1], widths[level], 4, stride=stride, padding=1, bias=False),
-                nn.InstanceNorm2d(widths[level], affine=True),
-                nn.LeakyReLU(0.2),
+                InstanceNorm(widths[level]),
+                nn.LeakyReLU(0.2, inplace=True),
             ]
         blocks.append(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=1))
         self.blocks = nn.Sequential(*blocks)
@@ -77,10 +80,10 @@ class PixelDiscriminator(nn.Module):
         super().__init__()
         self.blocks = nn.Sequential(
             nn.Conv2d(in_channels, base_channels, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(base_channels, base_channels * 2, 1, bias=False),
-            nn.InstanceNorm2d(base_channels * 2, affine=True),
-            nn.LeakyReLU(0.2),
+            InstanceNorm(base_channels * 2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(base_channels * 2, 1, 1),
         )
 

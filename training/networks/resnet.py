@@ -9,6 +9,12 @@ from torch import Tensor, nn
 
 from training.config import Upsampling
 from training.networks.doubling import ResizeConvolution
+from training.networks.norm import InstanceNorm
+from training.networks.reflection import ReflectionPad
+from training.networks.squares import WideConvolution
+
+WIDE = 7
+"""Kernels from this side on are computed over squares of pixels."""
 
 
 class ResNetGenerator(nn.Module):
@@ -67,7 +73,7 @@ class ResidualBlock(nn.Module):
             *_reflected(channels, channels, 3),
             *_norm_relu(channels),
             *_reflected(channels, channels, 3),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm(channels),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -99,8 +105,9 @@ def _doubling(in_channels: int, out_channels: int, upsampling: Upsampling) -> nn
 
 def _reflected(in_channels: int, out_channels: int, kernel: int, *, bias: bool = False) -> list[nn.Module]:
     """A convolution that sees mirrored pixels beyond the border: zeros there leave a frame in the result."""
-    return [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(in_channels, out_channels, kernel, bias=bias)]
+    convolution = WideConvolution if kernel >= WIDE else nn.Conv2d
+    return [ReflectionPad(kernel // 2), convolution(in_channels, out_channels, kernel, bias=bias)]
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=True), nn.ReLU(inplace=True)]
+    return [InstanceNorm(channels), nn.ReLU(inplace=True)]

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from training.config import NoiseKind, Upsampling
+from training.networks.activation import rectified
 from training.networks.doubling import ResizeConvolution
+from training.networks.norm import InstanceNorm
+
+SLOPE = 0.2
+"""Of the encoder's LeakyReLU."""
 
 
 class UNetGenerator(nn.Module):
@@ -106,11 +111,10 @@ class Down(nn.Module):
         has_norm = 0 < level < levels - 1
         self.is_first = level == 0
         self.convolution = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=not has_norm)
-        self.norm = nn.InstanceNorm2d(out_channels, affine=True) if has_norm else None
-        self.activation = nn.LeakyReLU(0.2)
+        self.norm = InstanceNorm(out_channels) if has_norm else None
 
     def forward(self, features: Tensor) -> Tensor:
-        features = self.convolution(features if self.is_first else self.activation(features))
+        features = self.convolution(features if self.is_first else rectified(features, SLOPE))
         return features if self.norm is None else self.norm(features)
 
 
@@ -120,10 +124,10 @@ class _Up(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, upsampling: Upsampling) -> None:
         super().__init__()
         self.convolution = _doubling(in_channels, out_channels, upsampling, bias=False)
-        self.norm = nn.InstanceNorm2d(out_channels, affine=True)
+        self.norm = InstanceNorm(out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        result: Tensor = self.norm(self.convolution(torch.relu(features)))
+        result: Tensor = self.norm(self.convolution(rectified(features)))
         return result
 
 
@@ -144,7 +148,7 @@ class _Last(nn.Module):
         self.skip = nn.Conv2d(skip_channels, out_channels, 3, padding=1, bias=False) if skip_channels else None
 
     def forward(self, features: Tensor, image: Tensor | None) -> Tensor:
-        result = self.convolution(torch.relu(features))
+        result = self.convolution(rectified(features))
         if self.skip is not None and image is not None:
             result = result + self.skip(image)
         activated: Tensor = self.activation(result)
