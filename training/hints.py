@@ -154,6 +154,10 @@ def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Gener
     ends = centers + (torch.stack([torch.sin(angle), torch.cos(angle)], -1) * length[..., None]).to(device)
     careful = (torch.rand(n, count, generator=generator) < 0.6).to(device)
     colors = _colors_at(target, centers)  # (N, K, 3)
+    if not (most := int(used.sum(dim=1).max())):
+        return target.new_zeros(n, 4, size, size)
+    centers, ends, colors = centers[:, :most], ends[:, :most], colors[:, :most]
+    radius, used, careful = radius[:, :most], used[:, :most], careful[:, :most]
     # Only a square around each stroke is looked at, wide enough for the longest one.
     side = min(size, math.ceil((40 + 2 * 14) * scale) + 4)
     corner = (torch.minimum(centers, ends) - radius[..., None] - 1).floor().clamp(0, size - side)  # (N, K, 2)
@@ -162,15 +166,15 @@ def _paint(target: Tensor, centers: Tensor, used: Tensor, generator: torch.Gener
     distance = _distance_to_segment(rows, columns, centers, ends)  # (N, K, side, side)
     brush = (radius[..., None, None] - distance + 0.5).clamp(0, 1) * used[..., None, None]
     places = (rows[..., :, None] * size + columns[..., None, :]).flatten(2)  # (N, K, side * side)
-    pixels = target.flatten(2)
-    painted = pixels.new_zeros(n, 4, size * size)  # colour and coverage
-    tones = torch.cat([colors, torch.ones_like(colors[..., :1])], dim=2)[..., None]  # (N, K, 4, 1)
-    for dab in range(int(used.sum(dim=1).max())):
+    near = target.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, 3, -1)).unflatten(2, (most, -1))
+    tones = torch.cat([colors, torch.ones_like(colors[..., :1])], dim=2).transpose(1, 2)[..., None]  # (N, 4, K, 1)
+    alike = (near - tones[:, :3]).square().sum(dim=1) < 0.25
+    strength = brush.flatten(2) * (alike | ~careful[..., None])  # (N, K, side * side)
+    painted = target.new_zeros(n, 4, size * size)  # colour and coverage
+    for dab in range(most):
         at = places[:, dab, None].expand(-1, 4, -1)
-        alike = (pixels.gather(2, at[:, :3]) - tones[:, dab, :3]).square().sum(dim=1, keepdim=True) < 0.25
-        strength = brush[:, dab].flatten(1)[:, None] * (alike | ~careful[:, dab, None, None])
         before = painted.gather(2, at)
-        painted.scatter_(2, at, torch.lerp(before, tones[:, dab].expand_as(before), strength))
+        painted.scatter_(2, at, torch.lerp(before, tones[:, :, dab].expand_as(before), strength[:, dab, None]))
     result: Tensor = painted.unflatten(2, (size, size))
     return result
 

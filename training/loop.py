@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +33,10 @@ class Batches(Protocol):
 
 _NOISE = 1
 """Tells the seeds of noise from those of augmentation, which are made of the same numbers."""
+
+
+SETTLING_STEPS = 20
+"""By then networks are compiled for every size that they see."""
 
 
 class Ending(StrEnum):
@@ -111,11 +117,13 @@ def train(
     guard = Guard(family, run, config.loop, is_main=is_main)
     course = start = guard.begin()
     offsets = _offsets(config.optimizer, world_size)
-    with _stop_requested() as stop, open_record(family, config, run, witness or Witness(), is_main=is_main) as record:
+    witness = witness or Witness()
+    with _stop_requested() as stop, settling() as settle, open_record(family, config, run, witness, is_main=is_main) as record:
         while course.images < total and not any_rank(stop() or _is_exhausted(course, config.loop)):
             factor = course.learning_rate_scale * _rate_factor(config, course.images)
             _set_learning_rate(family, config.optimizer.learning_rate * factor)
             losses = _seeded_step(family, batches, offsets, (config.seed, course.place, rank))
+            settle()
             after = replace(course, images=course.images + offsets.stop)
             trouble = guard.find_trouble(losses, after if record.keeps_weights(course, after) else None)
             if any_rank(trouble is not None):
@@ -128,6 +136,25 @@ def train(
             guard.require_sound(course)
             record.end(course)
     return Outcome(course.images, start.images, _ending(course, config), course.best, is_main)
+
+
+@contextmanager
+def settling(steps: int = SETTLING_STEPS) -> Iterator[Callable[[], None]]:
+    """Gives what is to be called after each step: after so many, garbage collection leaves alone what is there by then.
+
+    Importing and compiling leave a million objects, which every full collection would walk for a quarter of a second.
+    """
+    count = itertools.count(1)
+
+    def settle() -> None:
+        if next(count) == steps:
+            gc.collect()
+            gc.freeze()
+
+    try:
+        yield settle
+    finally:
+        gc.unfreeze()
 
 
 def _offsets(options: OptimizerConfig, world_size: int) -> range:

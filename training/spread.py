@@ -44,8 +44,7 @@ def spread_hints(lines: Tensor, hints: Tensor) -> Tensor:
     gained_paper = _GAIN * paper
     rounds_filled = filled[:, 3:]
     for _ in range(ROUNDS):
-        for _ in range(ROUND_STEPS):
-            filled = torch.where(filled[:, 3:] > 0, filled, _nearby(filled) * gained_paper)
+        filled = _run(filled, gained_paper)
         weight = filled[:, 3:]  # so far colours are sums of neighbours times gains, and this is what to divide by
         filled = filled / torch.where(weight > 0, weight, 1.0)
         rounds_filled = rounds_filled + filled[:, 3:]
@@ -58,12 +57,24 @@ def spread_hints(lines: Tensor, hints: Tensor) -> Tensor:
     return F.interpolate(spread, scale_factor=float(CELL_PX), mode="bilinear", align_corners=False)
 
 
+def _run(filled: Tensor, gained_paper: Tensor) -> Tensor:
+    """The steps of one round: squares of paper that have no colour yet take the sum of their neighbours times the gain."""
+    if torch.compiler.is_exporting():
+        for _ in range(ROUND_STEPS):
+            filled = torch.where(filled[:, 3:] > 0, filled, _nearby(filled) * gained_paper)
+        return filled
+    # The same in place, in a tenth of the time: what has no colour is 0, so that the sum may be added.
+    padded = F.pad(filled, (1, 1, 1, 1))
+    filled, weight = padded[:, :, 1:-1, 1:-1], padded[:, 3:, 1:-1, 1:-1]
+    above, below, left, right = padded[:, :, :-2, 1:-1], padded[:, :, 2:, 1:-1], padded[:, :, 1:-1, :-2], padded[:, :, 1:-1, 2:]
+    for _ in range(ROUND_STEPS):
+        nearby = (above + below).add_(left).add_(right)
+        filled.addcmul_(nearby, (weight <= 0) * gained_paper)
+    return filled
+
+
 def _nearby(values: Tensor) -> Tensor:
     """The sum of the four neighbours of each square by sides: over corners, colour would slip through a slanting line."""
-    if torch.compiler.is_exporting():  # one node of a graph, which runtimes know how to do
-        cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=values.device, dtype=values.dtype)
-        channels = values.shape[1]
-        return F.conv2d(values, cross.expand(channels, 1, 3, 3), padding=1, groups=channels)
-    padded = F.pad(values, (1, 1, 1, 1))  # sums take a third of the time of PyTorch's convolution
-    rows = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1]
-    return rows + padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]
+    cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=values.device, dtype=values.dtype)
+    channels = values.shape[1]
+    return F.conv2d(values, cross.expand(channels, 1, 3, 3), padding=1, groups=channels)

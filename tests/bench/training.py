@@ -7,8 +7,11 @@ sides see whole pictures of 256 pixels, whatever crops a configuration trains on
 
 from __future__ import annotations
 
+import math
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +27,7 @@ from training.compilation import compile_networks
 from training.config import CONFIG_FOLDER, TrainConfig, load_config, parse_config
 from training.families import FAMILIES
 from training.families.protocol import Batch
+from training.loop import settling
 from training.source import SourceSpec
 from training.spread import spread_hints
 
@@ -51,7 +55,7 @@ def contests() -> Iterator[Contest]:
             "data": "none",
             "discriminator": {"window": 128},
             "optimizer": {"batch_size": 8},
-            "loop": {"precision": "bf16-mixed"},
+            "loop": {"precision": "bf16-mixed", "compile": "auto"},
         }
     )
     line = SourceSpec(kind="line", channels=1)
@@ -68,10 +72,17 @@ def contests() -> Iterator[Contest]:
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
-    """Images a second on both sides."""
-    torch.set_num_threads(usable_cores())
+    """Images a second on both sides; each contest in a process of its own, as runs are: one leaves memory to the next."""
+    context = multiprocessing.get_context("spawn")
     for contest in contests():
-        yield _row(contest, seconds=20 if quick else 90)
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            yield process.submit(_measured, contest.title, 15 if quick else 90).result()
+
+
+def _measured(title: str, seconds: float) -> Row:
+    torch.set_num_threads(usable_cores())
+    (contest,) = (contest for contest in contests() if contest.title == title)
+    return _row(contest, seconds)
 
 
 def _published(name: str) -> TrainConfig:
@@ -118,17 +129,19 @@ def _ready(batch: Batch, config: TrainConfig) -> Batch:
 
 
 def _alternate(ours: Callable[[int], None], theirs: Callable[[int], None], seconds: float) -> tuple[float, float]:
-    """Seconds a step of each, two steps in turn, so that both meet the same machine. The first round only warms up."""
+    """Seconds a step of each, two steps in turn, so that both meet the same machine. The first round warms up and compiles."""
     totals = [0.0, 0.0]
-    rounds = 0
-    deadline = time.monotonic() + seconds
-    while rounds < 2 or time.monotonic() < deadline:
-        for side, work in enumerate((ours, theirs)):
-            start = time.perf_counter()
-            for step in range(STEPS):
-                work(rounds * STEPS + step)
-            totals[side] += (time.perf_counter() - start) * (rounds > 0)
-        rounds += 1
+    rounds, deadline = 0, math.inf
+    with settling(steps=1) as settle:  # for both: a full collection belongs to neither side
+        while rounds < 2 or time.monotonic() < deadline:
+            for side, work in enumerate((ours, theirs)):
+                start = time.perf_counter()
+                for step in range(STEPS):
+                    work(rounds * STEPS + step)
+                totals[side] += (time.perf_counter() - start) * (rounds > 0)
+            settle()
+            rounds += 1
+            deadline = min(deadline, time.monotonic() + seconds)
     counted = (rounds - 1) * STEPS
     return totals[0] / counted, totals[1] / counted
 

@@ -1,5 +1,6 @@
 """The loop: schedule, resume, stop, logs, and what it says of a loss that is no number."""
 
+import gc
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from training.config import ConfigError, TrainConfig
 from training.families.pix2pix import Pix2Pix
 from training.families.protocol import Batch
 from training.guard import DivergedError
-from training.loop import learning_rate_factor, train
+from training.loop import learning_rate_factor, settling, train
 from training.record import Witness
 from training.run import Run, RunError
 from training.source import SourceSpec
@@ -209,3 +210,12 @@ class _NanAfter:
         self._left -= 1
         losses = self._family.step(batch)
         return {**losses, "l1": float("nan")} if self._left < 0 else losses
+
+
+def test_collector_leaves_alone_what_is_there_after_some_steps() -> None:
+    with settling(steps=2) as settle:
+        settle()
+        assert gc.get_freeze_count() == 0
+        settle()
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0
