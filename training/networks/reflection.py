@@ -13,18 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.networks.compiled import is_compiled
+from training.networks.compiled import is_compiled, promised
 
 
 class ReflectionPad(nn.ReflectionPad2d):
-    """Mirrors pixels at every side, (N, C, H, W) to (N, C, H + 2 side, W + 2 side)."""
+    """Mirrors as many pixels at every side, (N, C, H, W) to (N, C, H + 2 side, W + 2 side)."""
 
     def __init__(self, side: int) -> None:
         super().__init__(side)
-        self._side = side
 
     def forward(self, image: Tensor) -> Tensor:
-        return mirror(image, self._side) if is_compiled() else super().forward(image)
+        return mirror(image, self.padding[0]) if is_compiled() else super().forward(image)
 
 
 @torch.library.custom_op("inkwash::mirror", mutates_args=())
@@ -36,9 +35,8 @@ def mirror(image: Tensor, side: int) -> Tensor:
 
 @mirror.register_fake
 def _(image: Tensor, side: int) -> Tensor:
-    n, channels, height, width = image.shape
-    empty = image.new_empty((n, channels, height + 2 * side, width + 2 * side))
-    return empty.to(memory_format=torch.channels_last)
+    _, channels, height, width = image.shape
+    return promised(image, channels, height + 2 * side, width + 2 * side)
 
 
 @torch.library.custom_op("inkwash::fold_mirrored", mutates_args=())
@@ -56,9 +54,8 @@ def fold_mirrored(gradient: Tensor, side: int) -> Tensor:
 
 @fold_mirrored.register_fake
 def _(gradient: Tensor, side: int) -> Tensor:
-    n, channels, height, width = gradient.shape
-    empty = gradient.new_empty((n, channels, height - 2 * side, width - 2 * side))
-    return empty.to(memory_format=torch.channels_last)
+    _, channels, height, width = gradient.shape
+    return promised(gradient, channels, height - 2 * side, width - 2 * side)
 
 
 def _keep_side(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:

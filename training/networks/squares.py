@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.networks.compiled import is_compiled
+from training.networks.compiled import is_compiled, promised
 
 SIDE = 2
 """Of a square, in pixels."""
@@ -60,9 +60,8 @@ def to_squares(image: Tensor) -> Tensor:
 
 @to_squares.register_fake
 def _(image: Tensor) -> Tensor:
-    n, channels, height, width = image.shape
-    empty = image.new_empty((n, channels * SIDE * SIDE, height // SIDE, width // SIDE))
-    return empty.to(memory_format=torch.channels_last)
+    _, channels, height, width = image.shape
+    return promised(image, channels * SIDE * SIDE, height // SIDE, width // SIDE)
 
 
 @torch.library.custom_op("inkwash::from_squares", mutates_args=())
@@ -77,9 +76,8 @@ def from_squares(squares: Tensor) -> Tensor:
 
 @from_squares.register_fake
 def _(squares: Tensor) -> Tensor:
-    n, channels, height, width = squares.shape
-    empty = squares.new_empty((n, channels // (SIDE * SIDE), SIDE * height, SIDE * width))
-    return empty.to(memory_format=torch.channels_last)
+    _, channels, height, width = squares.shape
+    return promised(squares, channels // (SIDE * SIDE), SIDE * height, SIDE * width)
 
 
 # Both only move numbers, so each moves the gradient of the other.
